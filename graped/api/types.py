@@ -1,0 +1,321 @@
+"""The contract: what the API says and takes. Frozen dataclasses, standard library alone.
+
+Times are RFC 3339 strings in UTC with milliseconds. Meter values are integers in the milli-unit that is named beside
+them. FastAPI makes the OpenAPI document of these types; the CLI reads the same JSON.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+PowerWord = Literal["on", "off", "unknown"]
+WantedWord = Literal["on", "off"]
+VerbWord = Literal["on", "off", "cycle"]
+StageWord = Literal["off", "powered", "dhcp", "tftp", "kernel", "root", "up", "lost"]
+StackWord = Literal["starting", "ok", "degraded", "missing", "unknown"]
+OutcomeWord = Literal["queued", "running", "done", "completed_with_errors", "failed", "cancelled", "interrupted"]
+ResultWord = Literal["done", "failed", "cancelled", "superseded", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """Why something is not as it should be."""
+
+    code: str
+    message: str
+    since: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Meter:
+    """The newest sample of a meter; ``stale`` when it is older than three polls."""
+
+    value: int
+    unit: str
+    at: str
+    stale: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePower:
+    """Asked for, read back, why it is not so, and since when ``observed`` is what it is."""
+
+    desired: WantedWord | None
+    observed: PowerWord
+    fault: Fault | None
+    since: str | None
+    read_at: str | None  # the newest reading that counts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    """One slot and the node in it. ``configured`` is false for a slot that no device is configured for."""
+
+    name: str
+    stack: int
+    slot: int
+    mac: str | None
+    configured: bool
+    watts: float
+    power: NodePower
+    stage: StageWord | None
+    stage_reason: str = ""
+    stage_since: str | None = None
+    job: int | None = None  # the open job that works on it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """One board."""
+
+    id: int
+    driver: str
+    bus: int | None
+    address: int | None
+    state: StackWord
+    fault: Fault | None
+    read_at: str | None
+    meters: dict[str, Meter]  # by voltage, current, power, temperature; absent where there is none
+    meters_missing: dict[str, str]  # meters that should be there and do not answer: why
+    budget_watts: float | None
+    expected_watts: float  # of the slots that are on
+    slots: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counters:
+    """What the daemon has seen since it started."""
+
+    writes: int  # bytes or levels sent to power ports
+    repairs: int  # bytes written again because they arrived changed
+    changed_before_write: int  # ports that changed between the last read and the write
+    changed_by_itself: int
+    bus_errors: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The whole cluster at one revision."""
+
+    revision: int
+    cluster: str
+    simulated: bool
+    time: str
+    stacks: tuple[Stack, ...]
+    nodes: tuple[Node, ...]
+    faults: tuple[Fault, ...]  # of the daemon itself: store, display, gpio, a bus
+    counters: Counters
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerRequest:
+    """``nodes`` is a node set expression, or the names that a plan expanded."""
+
+    nodes: str | tuple[str, ...]
+    verb: VerbWord
+    force: bool = False
+    off_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanStep:
+    """One slot of a plan: when it is switched (seconds from now), and what its stack then draws."""
+
+    name: str
+    at_s: float
+    action: Literal["on", "off", "none", "never"]
+    watts: float
+    stack_watts: float
+    observed: PowerWord
+    stage: StageWord | None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerPlan:
+    """What a power request would do; nothing is done."""
+
+    verb: VerbWord
+    names: tuple[str, ...]
+    folded: str
+    running: tuple[str, ...]  # nodes that are on now and would lose power
+    steps: tuple[PlanStep, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerGroup:
+    """Nodes that share one answer."""
+
+    state: PowerWord
+    reason: str
+    folded: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One slot of a job."""
+
+    name: str
+    step: str
+    result: ResultWord | None
+    reason: str
+    way: tuple[str, ...]
+    observed: PowerWord
+    stage: StageWord | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A power command."""
+
+    id: int
+    verb: VerbWord
+    by: str
+    outcome: OutcomeWord
+    asked: str
+    ended: str | None
+    force: bool
+    request_id: str
+    folded: str
+    tasks: tuple[Task, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One line of the event log. Ids grow and are never used twice."""
+
+    id: int
+    time: str
+    kind: str
+    message: str
+    stack: int | None = None
+    node: str | None = None
+    job: int | None = None
+    fields: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterPoint:
+    """One point of a meter's history: mean, least and most of the samples in ``[time, time + step)``."""
+
+    time: str
+    mean: int
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterHistory:
+    """One meter's history, oldest first."""
+
+    stack: int
+    kind: str
+    unit: str
+    step_s: float
+    points: tuple[MeterPoint, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revision:
+    """Grows whenever anything in ``Status`` but its times changes."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSet:
+    """A node set expression, resolved against one snapshot."""
+
+    revision: int
+    folded: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """Whether the daemon does its work."""
+
+    ok: bool
+    faults: tuple[Fault, ...]
+    uptime_s: float
+    pid: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Version:
+    """Which graped answers, and which API it speaks."""
+
+    version: str
+    api: str
+    simulated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigValue:
+    """One effective value and the file it comes from ("default" where none sets it)."""
+
+    key: str
+    value: object
+    source: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigView:
+    """The effective configuration."""
+
+    files: tuple[str, ...]
+    toml: str
+    values: tuple[ConfigValue, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigReport:
+    """The outcome of a check or a reload: problems (then nothing is applied), changes, what needs a restart."""
+
+    ok: bool
+    problems: tuple[str, ...]
+    changed: tuple[str, ...]
+    needs_restart: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimFault:
+    """A fault injected into the simulated rack; the fields are those of the fault file."""
+
+    kind: Literal["nack", "timeout", "flip", "stuck", "hang", "missing", "brownout"]
+    id: int = 0  # given by the rack
+    bus: int | None = None  # None: every bus
+    address: int | None = None  # None: every address (of the stack, where one is named)
+    stack: int | None = None
+    op: str | None = None  # a trace op; None: every op
+    probability: float = 1.0
+    count: int | None = None  # so many hits, then gone; None: until cleared
+    for_s: float | None = None  # so long, then gone
+    bit: int | None = None  # flip, stuck: which bit (None: a random one)
+    level: int | None = None  # stuck: 0 or 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimDisplay:
+    """What stands on the simulated LCD."""
+
+    lines: tuple[str, ...]
+    red: bool
+    green: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """An error answer (RFC 9457, application/problem+json). ``code`` is stable."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    hint: str = ""
+    request_id: str = ""
+    problems: tuple[str, ...] = ()

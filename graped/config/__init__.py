@@ -1,0 +1,1 @@
+"""Configuration: TOML files in, one validated :class:`~graped.config.types.Config` out."""

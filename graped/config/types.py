@@ -1,0 +1,178 @@
+"""The validated configuration: plain frozen dataclasses that every layer may read.
+
+Built only by :mod:`graped.config.load`; the defaults here are the documented ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from graped.model import SlotId
+
+
+class AtStart(StrEnum):
+    """What to do after a real outage (every port found at its power-on value)."""
+
+    ADOPT = "adopt"  # nothing: what is, is what is wanted
+    RESTORE = "restore"  # switch on again what was last wanted on
+    ON = "on"  # switch on every node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """The node in one slot."""
+
+    mac: str | None = None  # lower case, colons
+    name: str | None = None  # default worker-<stack>-<slot>
+    watts: float | None = None  # expected while running; default power.node_watts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """One board with an address, or whatever its driver switches."""
+
+    driver: str = "stack"
+    bus: int | None = None  # None: probed (keys 0-7) or 1 (keys 8-15)
+    address: int | None = None  # None: key mod 8
+    meter: bool | None = None  # None: looked for where the board allows one
+    shunt_ohms: float = 0.02
+    budget_watts: float | None = None
+    options: Any = None  # an instance of the driver's options dataclass
+    devices: dict[int, Device] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cluster:
+    """All stacks, by their keys 0-15."""
+
+    name: str = "grape"
+    stacks: dict[int, Stack] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerPolicy:
+    """Who may be switched when. Seconds, watts, counts."""
+
+    at_start: AtStart = AtStart.ADOPT
+    stagger_s: float = 0.5  # between two slots of one stack
+    inrush_s: float = 2.0  # a slot counts as drawing its inrush for so long
+    max_inrush: int = 4  # slots in their inrush window at once, whole cluster
+    max_booting: int = 8  # slots between power-on and their boot gate, whole cluster
+    boot_gate_s: float = 90.0  # a node that shows no progress for so long frees its place
+    node_watts: float = 7.0  # expected of a node whose device says nothing
+    cycle_off_s: float = 5.0
+    guard_max_s: float = 120.0
+    soft_off_max_s: float = 60.0
+    give_up_s: float = 60.0  # a slot whose stack does not answer for so long fails its job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Poll:
+    """How often hardware is asked."""
+
+    power_s: float = 1.0
+    meters_s: float = 5.0
+    retry_max_s: float = 30.0  # what does not answer is asked again at growing intervals up to this
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bus:
+    """I2C transactions."""
+
+    deadline_s: float = 0.25  # one operation on one stack, retries included; below poll.power_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Api:
+    """The Unix socket."""
+
+    socket: Path = Path("/run/grape/graped.sock")
+    group: str = "grape"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Store:
+    """What is kept for how long."""
+
+    state_dir: Path = Path("/var/lib/grape")
+    flush_s: float = 10.0
+    events_days: float = 90.0
+    meters_raw_hours: float = 24.0
+    meters_days: float = 365.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Display:
+    """The optional LCD board."""
+
+    enabled: bool | None = None  # None: looked for
+    bus: int | None = None  # None: both are asked
+    address: int = 0x20
+    refresh_s: float = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gpio:
+    """The two interrupt lines (BCM numbers); None switches one off."""
+
+    display_pin: int | None = 17
+    overtemp_pin: int | None = 27
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Temperature:
+    """Written to each stack's temperature chip, and when to cut power. Degrees Celsius."""
+
+    overtemp_celsius: float = 70.0  # T_OS
+    hysteresis_celsius: float = 65.0  # T_HYST
+    emergency_celsius: float | None = None  # None: alarm only, never cut
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """Everything, validated."""
+
+    cluster: Cluster = Cluster()
+    power: PowerPolicy = PowerPolicy()
+    poll: Poll = Poll()
+    bus: Bus = Bus()
+    api: Api = Api()
+    store: Store = Store()
+    display: Display = Display()
+    gpio: Gpio = Gpio()
+    temperature: Temperature = Temperature()
+
+    def address_of(self, key: int) -> int:
+        """The address of a stack on its bus (0-7)."""
+        address = self.cluster.stacks[key].address
+        return key % 8 if address is None else address
+
+    def node_name(self, slot: SlotId) -> str:
+        """The name of a slot's node."""
+        device = self.cluster.stacks[slot.stack].devices.get(slot.slot)
+        return device.name if device and device.name else slot.default_name
+
+    def watts_of(self, slot: SlotId) -> float:
+        """What the node in a slot is expected to draw."""
+        device = self.cluster.stacks[slot.stack].devices.get(slot.slot)
+        return device.watts if device and device.watts is not None else self.power.node_watts
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverSpec:
+    """What a power driver tells the configuration and the daemon: the object behind its entry point.
+
+    ``options`` is a frozen dataclass; a stack's ``options`` table is validated against it and replaced by an
+    instance. ``slots(options)`` are the slots it switches. ``pins(options)`` maps an option path ("pins.3") to the
+    BCM pin it claims. ``build(key, stack, resources)`` makes the driver (see hardware.drivers.registry).
+    """
+
+    options: type
+    slots: Callable[[Any], frozenset[int]]
+    pins: Callable[[Any], dict[str, int]]
+    build: Callable[..., Any]
+    board: bool = False  # the Grape stack: bus, address, meter and temperature make sense

@@ -1,0 +1,173 @@
+"""What happens to the core: reports of the edges and requests of people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from graped.config.types import Config
+from graped.model import PortLayout, PortReading, Reading, SlotId, Stage, Verb
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackFound:
+    """A stack's port was built: its layout and (for I2C) where it answers."""
+
+    stack: int
+    layout: PortLayout
+    bus: int | None = None
+    address: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackLost:
+    """A stack has no usable port: ``code`` missing, ambiguous, refused; and why, in a sentence."""
+
+    stack: int
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortRead:
+    """A reading of a stack's port counts."""
+
+    stack: int
+    reading: PortReading
+    errors: int = 0  # transactions that failed on the way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortUnread:
+    """A stack's port could not be read: stable error code and a sentence."""
+
+    stack: int
+    code: str
+    message: str
+
+
+class SwitchEnd(StrEnum):
+    """How a ``SwitchPort`` ended."""
+
+    VERIFIED = "verified"  # read back equal to the byte
+    REFUSED = "refused"  # the port was not ``base`` any more: nothing was written
+    FOREIGN = "foreign"  # read back as something that is neither the byte, the base nor one flipped bit of it
+    UNVERIFIED = "unverified"  # written or perhaps written, but no read-back counts
+    UNWRITTEN = "unwritten"  # could not read it first: nothing was written
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PortSwitched:
+    """The end of a ``SwitchPort``."""
+
+    stack: int
+    token: int
+    end: SwitchEnd
+    reading: PortReading | None = None
+    repairs: int = 0  # bytes written again because they arrived changed
+    code: str = ""  # error code and sentence of UNVERIFIED and UNWRITTEN
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MetersRead:
+    """Samples of a stack's meters; ``missing`` names the meters that should be there and do not answer."""
+
+    stack: int
+    readings: tuple[Reading, ...]
+    missing: dict[str, str] = field(default_factory=dict)  # kind or chip -> sentence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverTemperature:
+    """The over-temperature line changed."""
+
+    low: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageSeen:
+    """Evidence for a boot stage of the node in a slot (None: no evidence at all, with the reason)."""
+
+    slot: SlotId
+    stage: Stage | None
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PowerAsked:
+    """Somebody asks for power to be switched. Targets are expanded, known slots."""
+
+    job: int
+    verb: Verb
+    slots: tuple[SlotId, ...]
+    by: str  # "uid 1000 pid 4711", "restore after outage", ...
+    force: bool = False
+    off_s: float | None = None  # cycle: how long it stays off
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelAsked:
+    """Somebody wants a job to stop waiting."""
+
+    job: int
+    by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardsChanged:
+    """Which slots have a registered lifecycle guard, and which can be asked to shut down softly."""
+
+    guarded: frozenset[SlotId] = frozenset()
+    soft_off: frozenset[SlotId] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardsLetGo:
+    """Every guard of a slot let go (``note`` says what they did)."""
+
+    job: int
+    slot: SlotId
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftOffEnded:
+    """The operating system of a slot is down, or did not obey (``note``)."""
+
+    job: int
+    slot: SlotId
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigChanged:
+    """A new configuration is in force."""
+
+    config: Config
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tick:
+    """Time passed."""
+
+
+Event = (
+    StackFound
+    | StackLost
+    | PortRead
+    | PortUnread
+    | PortSwitched
+    | MetersRead
+    | OverTemperature
+    | StageSeen
+    | PowerAsked
+    | CancelAsked
+    | GuardsChanged
+    | GuardsLetGo
+    | SoftOffEnded
+    | ConfigChanged
+    | Tick
+)

@@ -1,0 +1,107 @@
+"""The state of the cluster: one immutable value. Times are monotonic seconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from graped.config.types import Config
+from graped.core.jobs import Job
+from graped.model import (
+    Fault,
+    MeterKind,
+    PortLayout,
+    PortReading,
+    Power,
+    Reading,
+    SlotId,
+    StackCondition,
+    Stage,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotState:
+    """Desired, observed and fault of one slot: three facts. ``stage`` is its node's boot stage."""
+
+    desired: Power | None = None  # None: nothing asked, nothing adopted yet
+    observed: Power = Power.UNKNOWN
+    since: float | None = None  # since when ``observed`` is what it is
+    fault: Fault | None = None
+    stage: Stage | None = None
+    stage_since: float | None = None
+    stage_reason: str = ""
+    on_since: float | None = None  # when we saw it come on (None: it was on when we came)
+    gate_open: bool = True  # its boot no longer holds back others
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InFlight:
+    """A byte on its way into a port: ``unsure`` once it may have arrived but no read-back counted."""
+
+    base: int
+    value: int
+    token: int
+    jobs: tuple[int, ...]
+    slots: frozenset[SlotId]  # whose change it carries
+    unsure: bool = False
+    repair: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackState:
+    """One stack: its port, how it answers, its meters."""
+
+    layout: PortLayout | None = None
+    bus: int | None = None
+    address: int | None = None
+    condition: StackCondition = StackCondition.STARTING
+    fault: Fault | None = None
+    reading: PortReading | None = None  # the last reading that counts
+    read_at: float | None = None
+    in_flight: InFlight | None = None
+    adopted: bool = False  # its port was read at least once since graped started
+    outage: bool = False  # its port was found at its power-on value, and slots wait to be restored
+    meters: dict[MeterKind, Reading] = field(default_factory=dict)
+    meters_missing: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What happened on the wire since graped started."""
+
+    writes: int = 0
+    repairs: int = 0
+    changed_before_write: int = 0
+    changed_by_itself: int = 0
+    bus_errors: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remembered:
+    """What the store knew at the start: last wanted power, last byte recorded per stack, whether we were killed."""
+
+    desired: dict[SlotId, Power] = field(default_factory=dict)
+    ports: dict[int, int] = field(default_factory=dict)
+    clean_stop: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class State:
+    """Everything the core knows. Replaced by the engine only; read by everybody."""
+
+    config: Config
+    revision: int = 1
+    stacks: dict[int, StackState] = field(default_factory=dict)
+    slots: dict[SlotId, SlotState] = field(default_factory=dict)
+    jobs: dict[int, Job] = field(default_factory=dict)  # open ones, and the last ended
+    claims: dict[SlotId, int] = field(default_factory=dict)  # slot -> the open job that works on it
+    guarded: frozenset[SlotId] = frozenset()
+    soft_off: frozenset[SlotId] = frozenset()
+    faults: dict[str, Fault] = field(default_factory=dict)  # of the daemon itself, by code
+    counts: Counts = Counts()
+    remembered: Remembered = Remembered()
+    next_job: int = 1
+    next_token: int = 1
+    last_on: dict[int, float] = field(default_factory=dict)  # stack -> when a slot of it was last switched on
+    over_temperature: bool = False
+    hot: dict[int, Reading] = field(default_factory=dict)  # first reading at or above emergency, by stack

@@ -1,0 +1,193 @@
+"""One tree of errors. ``code`` is part of the API and is never renamed."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class GrapeError(Exception):
+    """Say what was being done to what, what happened, and (``hint``) what helps."""
+
+    code: ClassVar[str] = "internal"
+    title: ClassVar[str] = "Something went wrong inside graped"
+
+    def __init__(self, detail: str, *, hint: str = "", **fields: object) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.hint = hint
+        self.fields = fields
+
+
+# --- requests -----------------------------------------------------------------------------------------
+
+
+class RequestError(GrapeError):
+    """The caller asked for something that cannot be asked for."""
+
+    code = "bad_request"
+    title = "The request cannot be understood"
+
+
+class NoTarget(RequestError):
+    """No node was named. No target never means all."""
+
+    code = "no_target"
+    title = "No node was named"
+
+
+class BadNodeSet(RequestError):
+    """A node set that cannot be parsed."""
+
+    code = "bad_nodeset"
+    title = "The node set cannot be parsed"
+
+
+class UnknownNode(RequestError):
+    """A name that no node of this cluster has."""
+
+    code = "unknown_node"
+    title = "No such node"
+
+
+class NotFound(RequestError):
+    """A stack, job or event that does not exist."""
+
+    code = "not_found"
+    title = "No such thing"
+
+
+class Conflict(RequestError):
+    """The request is well-formed but the state of the cluster forbids it."""
+
+    code = "conflict"
+    title = "Not possible now"
+
+
+class SharedRelay(Conflict):
+    """Some, not all, of the slots behind one relay were named."""
+
+    code = "shared_relay"
+    title = "These slots share one relay"
+
+
+class OverBudget(Conflict):
+    """A slot whose watts can never fit into its stack's budget."""
+
+    code = "over_budget"
+    title = "The watt budget can never hold this slot"
+
+
+class NotSimulated(Conflict):
+    """A simulator request to a daemon that runs real hardware."""
+
+    code = "not_simulated"
+    title = "This daemon does not simulate"
+
+
+class TooLarge(RequestError):
+    """A request body over the limit."""
+
+    code = "too_large"
+    title = "The request body is too large"
+
+
+# --- configuration ------------------------------------------------------------------------------------
+
+
+class ConfigError(GrapeError):
+    """One or more mistakes in the configuration, all of them at once (``problems``)."""
+
+    code = "bad_config"
+    title = "The configuration has errors"
+
+
+# --- hardware -----------------------------------------------------------------------------------------
+
+
+class HardwareError(GrapeError):
+    """A chip, bus or pin did not do what was asked."""
+
+    code = "hardware"
+    title = "The hardware did not answer as it should"
+
+
+class BusError(HardwareError):
+    """One I2C transaction failed. ``transient`` says whether asking again can help."""
+
+    code = "bus"
+    transient: ClassVar[bool] = True
+
+
+class BusNack(BusError):
+    """Nobody acknowledged the address (EREMOTEIO 121 on a Pi, ENODEV or ENXIO elsewhere)."""
+
+    code = "bus_nack"
+
+
+class BusTimeout(BusError):
+    """The transaction did not end in time (ETIMEDOUT 110)."""
+
+    code = "bus_timeout"
+
+
+class BusMissing(BusError):
+    """There is no such bus on this machine."""
+
+    code = "bus_missing"
+    transient = False
+
+
+class PortUnsure(HardwareError):
+    """Repeated reads of a power port disagree: its value is unknown."""
+
+    code = "port_unsure"
+
+
+class PinError(HardwareError):
+    """A GPIO line cannot be used as asked."""
+
+    code = "pin"
+
+
+class DriverError(HardwareError):
+    """A power driver's own failure, e.g. a command that exited with an error."""
+
+    code = "driver"
+
+
+# --- the machine --------------------------------------------------------------------------------------
+
+
+class StoreError(GrapeError):
+    """The database cannot record or tell something."""
+
+    code = "store"
+    title = "graped cannot record"
+
+
+class SocketInUse(GrapeError):
+    """Another daemon answers on our socket."""
+
+    code = "socket_in_use"
+    title = "Another graped is running"
+
+
+class Unreachable(GrapeError):
+    """The client cannot reach graped."""
+
+    code = "unreachable"
+    title = "graped cannot be reached"
+
+
+class AccessDenied(GrapeError):
+    """The socket is there, but this user may not use it."""
+
+    code = "access_denied"
+    title = "Not allowed to talk to graped"
+
+
+class TimedOut(GrapeError):
+    """What was waited for did not happen in the time given."""
+
+    code = "timed_out"
+    title = "Time ran out"

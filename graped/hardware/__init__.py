@@ -1,0 +1,1 @@
+"""Chips, buses, pins and power drivers: thin edges around real hardware."""

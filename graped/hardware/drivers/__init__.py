@@ -1,0 +1,1 @@
+"""Power drivers: one protocol, found by the entry-point group ``grape.power_drivers``."""

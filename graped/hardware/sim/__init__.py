@@ -1,0 +1,1 @@
+"""The simulated rack: register-level chips, nodes that boot, faults on demand."""

@@ -1,0 +1,1 @@
+"""What graped remembers: events, jobs, meter history, desired state (SQLite)."""
