@@ -35,6 +35,7 @@ class PortRead:
 
     stack: int
     reading: PortReading
+    at: float  # monotonic s, taken when the read ended
     errors: int = 0  # transactions that failed on the way
 
 
@@ -45,6 +46,9 @@ class PortUnread:
     stack: int
     code: str
     message: str
+    at: float
+    hint: str = ""
+    errors: int = 0
 
 
 class SwitchEnd(StrEnum):
@@ -64,6 +68,7 @@ class PortSwitched:
     stack: int
     token: int
     end: SwitchEnd
+    at: float  # monotonic s, taken when it ended
     reading: PortReading | None = None
     repairs: int = 0  # bytes written again because they arrived changed
     code: str = ""  # error code and sentence of UNVERIFIED and UNWRITTEN
@@ -93,6 +98,7 @@ class StageSeen:
     slot: SlotId
     stage: Stage | None
     evidence: str = ""
+    initial: bool = False  # what the source knew when we connected to it, not something that happened now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +156,15 @@ class ConfigChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DaemonFault:
+    """A part of the daemon itself (store, display, gpio, a bus) fails, or (``message`` empty) works again."""
+
+    code: str
+    message: str
+    hint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
     """Time passed."""
 
@@ -169,5 +184,6 @@ Event = (
     | GuardsLetGo
     | SoftOffEnded
     | ConfigChanged
+    | DaemonFault
     | Tick
 )

@@ -55,11 +55,10 @@ class Task:
     step: Step = Step.QUEUED
     result: Result | None = None
     reason: str = ""  # what it waits for, or why it failed
-    entered: float = 0.0  # monotonic s: when it entered this step
+    queued_at: float = 0.0  # monotonic s: its place in the queue of slots to switch on
     until: float | None = None  # monotonic s: when this step must be over
     blocked_since: float | None = None  # monotonic s: since when the stack does not let it go on
     way: tuple[str, ...] = ()  # the steps that ran or were skipped, told to the user
-    fresh: bool = False  # a verified reading newer than the request is at hand
     cut_done: bool = False  # cycle: the off half is over
 
 

@@ -60,7 +60,6 @@ class StackState:
     read_at: float | None = None
     in_flight: InFlight | None = None
     adopted: bool = False  # its port was read at least once since graped started
-    outage: bool = False  # its port was found at its power-on value, and slots wait to be restored
     meters: dict[MeterKind, Reading] = field(default_factory=dict)
     meters_missing: dict[str, str] = field(default_factory=dict)
 
@@ -100,6 +99,8 @@ class State:
     faults: dict[str, Fault] = field(default_factory=dict)  # of the daemon itself, by code
     counts: Counts = Counts()
     remembered: Remembered = Remembered()
+    boot_evidence: bool = False  # somebody tells boot stages; without it nothing waits for them
+    wake: float | None = None  # when a Tick is due at the latest
     next_job: int = 1
     next_token: int = 1
     last_on: dict[int, float] = field(default_factory=dict)  # stack -> when a slot of it was last switched on

@@ -1,0 +1,77 @@
+"""Over-temperature: one open-drain line for all stacks says *look*, only a stack's own thermometer says *cut*.
+
+With ``temperature.emergency_celsius`` set, a stack whose temperature is at or above it in two readings at least 1 s
+apart is cut at once. A line that is held low without such a reading is an alarm and cuts nothing.
+"""
+
+from __future__ import annotations
+
+from graped.core.asking import accept
+from graped.core.draft import Draft
+from graped.core.effects import ReadTemperatures
+from graped.core.events import MetersRead, OverTemperature, PowerAsked
+from graped.core.state import StackState
+from graped.model import MeterKind, Power, Verb
+
+APART_S = 1.0  # between the two readings that cut power
+
+
+def line_changed(draft: Draft, event: OverTemperature) -> None:
+    """The line went low (look now) or high again."""
+    if event.low == draft.before.over_temperature:
+        return
+    draft.other["over_temperature"] = event.low
+    draft.visible = True
+    if event.low:
+        draft.log("temperature.alarm", "the over-temperature line is low: a stack is too warm, or the line is faulty")
+        draft.effects.append(ReadTemperatures())
+        draft.wake_at(draft.now + APART_S)
+    else:
+        draft.log("temperature.normal", "the over-temperature line is high again")
+
+
+def meters_read(draft: Draft, event: MetersRead) -> None:
+    """Take meter samples; cut a stack that is twice at or above the emergency temperature."""
+    stack = draft.stacks.setdefault(event.stack, StackState())
+    meters = {**stack.meters, **{reading.kind: reading for reading in event.readings}}
+    draft.set_stack(event.stack, meters=meters)
+    if event.missing != stack.meters_missing:
+        draft.set_stack(event.stack, meters_missing=dict(event.missing))
+        for text in event.missing.values():
+            if text not in stack.meters_missing.values():
+                draft.log("meter.missing", f"stack {event.stack}: {text}", stack=event.stack)
+        for what in stack.meters_missing.keys() - event.missing.keys():
+            draft.log("meter.answers", f"stack {event.stack}: {what} answers again", stack=event.stack)
+    _judge(draft, event)
+
+
+def _judge(draft: Draft, event: MetersRead) -> None:
+    emergency = draft.config.temperature.emergency_celsius
+    reading = next((one for one in event.readings if one.kind is MeterKind.TEMPERATURE), None)
+    if emergency is None or reading is None:
+        return
+    hot = dict(draft.other.get("hot", draft.before.hot))
+    first = hot.get(event.stack)
+    if reading.value < emergency * 1000:
+        if hot.pop(event.stack, None) is not None:
+            draft.other["hot"] = hot
+        return
+    if first is None:
+        hot[event.stack] = reading
+        draft.other["hot"] = hot
+        draft.effects.append(ReadTemperatures())
+        return
+    slots = tuple(slot for slot in draft.slots_of(event.stack) if draft.slots[slot].observed is not Power.OFF)
+    asked = all(slot in draft.claims and draft.jobs[draft.claims[slot]].verb is Verb.OFF for slot in slots)
+    if reading.at - first.at < APART_S or asked:
+        return
+    text = f"stack {event.stack} is at {reading.value / 1000:.1f} °C (emergency at {emergency:g}): cut"
+    draft.log("temperature.emergency", text, stack=event.stack, celsius=reading.value / 1000)
+    number = draft.other.get("next_job", draft.before.next_job)
+    accept(draft, PowerAsked(job=number, verb=Verb.OFF, slots=slots, by=f"emergency off: {text}", force=True))
+
+
+def keep_looking(draft: Draft) -> None:
+    """While the line is low or a stack is hot, read temperatures again each second."""
+    if draft.other.get("over_temperature", draft.before.over_temperature) or draft.other.get("hot", draft.before.hot):
+        draft.wake_at(draft.now + APART_S)

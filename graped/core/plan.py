@@ -1,0 +1,125 @@
+"""What a power request would do: the sequencer run ahead in time. Nothing is done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from graped.core import port, sequence
+from graped.core.asking import check, limits
+from graped.core.state import State
+from graped.model import Power, SlotId, Verb
+
+HORIZON = 10_000  # rounds after which a queue that does not move is called stuck
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """One switch of one slot: ``action`` on, off, none (it is so already) or never (no room), at the earliest time.
+
+    ``stack_watts`` is what the stack is expected to draw right after it.
+    """
+
+    slot: SlotId
+    at_s: float
+    action: str
+    watts: float
+    stack_watts: float
+    note: str = ""
+
+
+def plan(
+    state: State, verb: Verb, slots: Sequence[SlotId], now: float, *, force: bool = False, off_s: float | None = None
+) -> tuple[Planned, ...]:
+    """Lay out a request in time, earliest first. Boot gates are taken to open as soon as the inrush is over.
+
+    Raises: NoTarget, UnknownNode, SharedRelay, OverBudget, as the request itself would.
+    """
+    check(state, verb, tuple(slots))
+    drawn = _drawn(state)
+    steps: list[Planned] = []
+    if verb is not Verb.ON:
+        steps += _cuts(state, slots, drawn, force)
+    if verb is not Verb.OFF:
+        rest = state.config.power.cycle_off_s if off_s is None else off_s
+        start = rest if verb is Verb.CYCLE and any(one.action == "off" for one in steps) else 0.0
+        wanted = [slot for slot in slots if verb is Verb.CYCLE or state.slots[slot].observed is not Power.ON]
+        steps += [
+            Planned(
+                slot=slot, at_s=0.0, action="none", watts=state.config.watts_of(slot),
+                stack_watts=drawn.get(slot.stack, 0.0), note="is on already",
+            )
+            for slot in slots if slot not in wanted
+        ]  # fmt: skip
+        steps += _ons(state, wanted, set(slots) if verb is Verb.CYCLE else set(), now, start)
+    return tuple(steps)
+
+
+def _drawn(state: State) -> dict[int, float]:
+    drawn: dict[int, float] = {}
+    for slot, now in state.slots.items():
+        if now.observed is not Power.OFF:
+            drawn[slot.stack] = drawn.get(slot.stack, 0.0) + state.config.watts_of(slot)
+    return drawn
+
+
+def _cuts(state: State, slots: Sequence[SlotId], drawn: dict[int, float], force: bool) -> list[Planned]:
+    steps = []
+    for slot in slots:
+        watts = state.config.watts_of(slot)
+        if state.slots[slot].observed is Power.OFF:
+            action, note = "none", "is off already"
+        else:
+            drawn[slot.stack] = drawn.get(slot.stack, 0.0) - watts
+            held = [] if force else [
+                word for word, who in (("guards", state.guarded), ("soft-off", state.soft_off)) if slot in who
+            ]  # fmt: skip
+            action, note = "off", f"after {' and '.join(held)}" if held else ""
+        steps.append(
+            Planned(slot=slot, at_s=0.0, action=action, watts=watts, stack_watts=drawn.get(slot.stack, 0.0), note=note)
+        )
+    return steps
+
+
+def _ons(state: State, slots: Sequence[SlotId], cut: set[SlotId], now: float, start: float) -> list[Planned]:
+    """Run the sequencer from ``start`` on; ``cut`` are off by then."""
+    policy = limits(state.config)
+    queue = _groups(state, slots)
+    live = [
+        sequence.Live(slot=slot, watts=state.config.watts_of(slot), on_since=one.on_since, gate_open=True)
+        for slot, one in state.slots.items()
+        if one.observed is not Power.OFF and slot not in cut
+    ]
+    last_on = dict(state.last_on)
+    steps: list[Planned] = []
+    at = now + start
+    for _ in range(HORIZON):
+        admission = sequence.admit(queue, live, last_on, policy, at)
+        for want in admission.go:
+            queue.remove(want)
+            last_on[want.stack] = at
+            for slot in want.slots:
+                live.append(sequence.Live(slot=slot, watts=state.config.watts_of(slot), on_since=at))
+                drawn = sum(one.watts for one in live if one.slot.stack == slot.stack)
+                watts = state.config.watts_of(slot)
+                steps.append(Planned(slot=slot, at_s=at - now, action="on", watts=watts, stack_watts=drawn))
+        if not queue:
+            break
+        if not admission.go:
+            if admission.wake is None:
+                break
+            at = admission.wake
+    for slot in (slot for want in queue for slot in want.slots):
+        watts, drawn = state.config.watts_of(slot), sum(one.watts for one in live if one.slot.stack == slot.stack)
+        note = admission.waiting.get(slot, "")
+        steps.append(Planned(slot=slot, at_s=at - now, action="never", watts=watts, stack_watts=drawn, note=note))
+    return steps
+
+
+def _groups(state: State, slots: Sequence[SlotId]) -> list[sequence.Want]:
+    groups: dict[tuple[SlotId, ...], None] = {}
+    for slot in slots:
+        layout = state.stacks[slot.stack].layout
+        numbers = {slot.slot} if layout is None else port.siblings(layout, slot.slot)
+        groups.setdefault(tuple(sorted(SlotId(slot.stack, number) for number in numbers)))
+    return [sequence.Want(slots=group, watts=sum(map(state.config.watts_of, group))) for group in groups]

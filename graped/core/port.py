@@ -1,0 +1,58 @@
+"""A port's raw value and the power of its slots: pure arithmetic on a :class:`~graped.model.PortLayout`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from graped.model import PortLayout, PortReading, Power
+
+
+def decode(layout: PortLayout, reading: PortReading, slot: int) -> Power:
+    """Tell the power of one slot; unknown where the reading does not cover its bit."""
+    mask = 1 << layout.bits[slot]
+    if not reading.known & mask:
+        return Power.UNKNOWN
+    return Power.ON if bool(reading.value & mask) is not layout.active_low else Power.OFF
+
+
+def encode(layout: PortLayout, base: int, changes: Mapping[int, bool]) -> int:
+    """Change the bits of some slots (slot -> on) in ``base``; every other slot's bit stays as it is."""
+    value = base
+    for slot, on in changes.items():
+        mask = 1 << layout.bits[slot]
+        value = value | mask if on is not layout.active_low else value & ~mask
+    return (value & ~layout.spare_mask) | (layout.spare & layout.spare_mask)
+
+
+def siblings(layout: PortLayout, slot: int) -> frozenset[int]:
+    """All slots that share this slot's bit, itself included."""
+    return frozenset(other for other, bit in layout.bits.items() if bit == layout.bits[slot])
+
+
+def equal(reading: PortReading, value: int) -> bool:
+    """Compare a reading with a value in the bits that the reading knows."""
+    return (reading.value ^ value) & reading.known == 0
+
+
+def one_bit_apart(reading: PortReading, value: int) -> bool:
+    """Whether the reading is ``value`` with exactly one bit flipped on its way."""
+    return ((reading.value ^ value) & reading.known).bit_count() == 1
+
+
+def at_reset(layout: PortLayout, reading: PortReading) -> bool:
+    """Whether the port shows its power-on value: the sign of a real outage."""
+    full = (1 << layout.width) - 1
+    return layout.reset is not None and reading.known == full and reading.value == layout.reset
+
+
+def powers(layout: PortLayout, reading: PortReading) -> dict[int, Power]:
+    """Tell the power of every slot."""
+    return {slot: decode(layout, reading, slot) for slot in layout.bits}
+
+
+def split_groups(layout: PortLayout, slots: Iterable[int]) -> list[frozenset[int]]:
+    """Group slots by the bit that switches them, in the order given."""
+    groups: dict[int, set[int]] = {}
+    for slot in slots:
+        groups.setdefault(layout.bits[slot], set()).add(slot)
+    return [frozenset(group) for group in groups.values()]

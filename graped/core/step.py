@@ -1,0 +1,115 @@
+"""The core's one door: ``step(state, event, now) -> (state, effects)``."""
+
+from __future__ import annotations
+
+from typing import assert_never
+
+from graped.config.types import Config
+from graped.core import asking, boot, overheat, ports, way
+from graped.core.draft import Draft
+from graped.core.effects import Effect, ReadTemperatures
+from graped.core.events import (
+    CancelAsked,
+    ConfigChanged,
+    DaemonFault,
+    Event,
+    GuardsChanged,
+    GuardsLetGo,
+    MetersRead,
+    OverTemperature,
+    PortRead,
+    PortSwitched,
+    PortUnread,
+    PowerAsked,
+    SoftOffEnded,
+    StackFound,
+    StackLost,
+    StageSeen,
+    Tick,
+)
+from graped.core.state import Remembered, SlotState, StackState, State
+from graped.model import Fault, SlotId
+
+
+def initial(
+    config: Config, remembered: Remembered, *, layouts: dict[int, frozenset[int]], next_job: int, boot_evidence: bool
+) -> State:
+    """Build the state before anything was read. ``layouts``: the slots that each stack's driver switches."""
+    return State(
+        config=config,
+        stacks={key: StackState() for key in config.cluster.stacks},
+        slots={SlotId(key, slot): SlotState() for key, slots in sorted(layouts.items()) for slot in sorted(slots)},
+        remembered=remembered,
+        next_job=next_job,
+        boot_evidence=boot_evidence,
+    )
+
+
+def step(state: State, event: Event, now: float) -> tuple[State, tuple[Effect, ...]]:
+    """Take one event into the state; return the next state and what the edges are asked to do.
+
+    ``now`` is monotonic seconds. An event that cannot exist in this state (a late answer) changes nothing.
+    """
+    draft = Draft(state, now)
+    _take(draft, event)
+    boot.open_late_gates(draft)
+    way.progress(draft)
+    overheat.keep_looking(draft)
+    return draft.done()
+
+
+def _take(draft: Draft, event: Event) -> None:
+    match event:
+        case StackFound():
+            ports.stack_found(draft, event)
+        case StackLost():
+            ports.stack_lost(draft, event)
+        case PortRead():
+            ports.port_read(draft, event)
+        case PortUnread():
+            ports.port_unread(draft, event)
+        case PortSwitched():
+            ports.port_switched(draft, event)
+        case MetersRead():
+            overheat.meters_read(draft, event)
+        case OverTemperature():
+            overheat.line_changed(draft, event)
+        case StageSeen():
+            boot.stage_seen(draft, event)
+        case PowerAsked():
+            asking.accept(draft, event)
+        case CancelAsked():
+            asking.cancel(draft, event)
+        case GuardsChanged():
+            draft.other |= {"guarded": event.guarded, "soft_off": event.soft_off}
+        case GuardsLetGo():
+            way.guard_let_go(draft, event.job, event.slot, event.note)
+        case SoftOffEnded():
+            way.soft_off_ended(draft, event.job, event.slot, event.note)
+        case ConfigChanged():
+            draft.config = draft.other["config"] = event.config
+            draft.visible = True
+        case DaemonFault():
+            _daemon_fault(draft, event)
+        case Tick():
+            if draft.before.over_temperature or draft.before.hot:
+                draft.effects.append(ReadTemperatures())
+        case _:
+            assert_never(event)
+
+
+def _daemon_fault(draft: Draft, event: DaemonFault) -> None:
+    """Say a fault of the daemon itself once, and its end once."""
+    faults = dict(draft.before.faults)
+    old = faults.get(event.code)
+    if event.message and (old is None or old.message != event.message):
+        since = old.since if old else draft.now
+        faults[event.code] = Fault(code=event.code, message=event.message, since=since, hint=event.hint)
+        draft.log(f"fault.{event.code}", event.message, hint=event.hint)
+    elif not event.message and old is not None:
+        del faults[event.code]
+        draft.log(f"healed.{event.code}", f"works again after {draft.now - old.since:.0f} s: {old.message}")
+    else:
+        return
+    draft.other["faults"] = faults
+    draft.visible = True
