@@ -1,0 +1,149 @@
+"""Power driver for relay boards on GPIO pins (PiRack and the like).
+
+One relay switches one slot (``pins``: slot -> BCM) or all the slots of a stack (``pin`` and ``slots``); slots that
+name the same pin share it too. Building and reading only look: a pin keeps its function and level until somebody
+switches a slot behind it.
+
+A pin that is still an input drives nothing, so nobody can say what the relay behind it does: its slots are
+*unknown* until the first power command. Their bits are reported with the "off" level and are not in ``known``.
+``write`` changes exactly the bits in which ``base`` and ``value`` differ; to switch an unknown slot off, give the
+opposite of the wanted level in ``base``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol, assert_never
+
+from graped.config.types import DriverSpec, Stack
+from graped.errors import DriverError, PinError
+from graped.hardware.protocols import Function, Gpio
+from graped.model import PortLayout, PortReading
+
+SLOTS = range(6)
+BCM_PINS = range(28)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Either ``pins`` (slot -> BCM pin) or ``pin`` (one relay for all ``slots``)."""
+
+    pins: dict[int, int] = field(default_factory=dict)
+    pin: int | None = None
+    slots: tuple[int, ...] = tuple(SLOTS)  # behind ``pin``
+    active_low: bool = True  # most relay boards: low = relay on
+    accept_power_loss: bool = False  # go on where pins fall back to inputs when graped ends
+
+    def __post_init__(self) -> None:
+        """Refuse what no board can be wired like."""
+        if bool(self.pins) == (self.pin is not None):
+            raise ValueError("give either pins (slot = pin) or one pin for all slots")
+        _check_range("slot", SLOTS, [*self.pins, *self.slots])
+        _check_range("BCM pin", BCM_PINS, list(self.wiring.values()))
+        if not self.slots or len(set(self.slots)) != len(self.slots):
+            raise ValueError("slots must name at least one slot, each once")
+
+    @property
+    def wiring(self) -> dict[int, int]:
+        """Which pin switches which slot."""
+        if self.pin is not None:
+            return dict.fromkeys(sorted(self.slots), self.pin)
+        return dict(sorted(self.pins.items()))
+
+
+class Resources(Protocol):
+    """What this driver needs of the daemon."""
+
+    @property
+    def gpio(self) -> Gpio | None: ...
+
+
+class GpioRelay:
+    """The relays of one stack: bit n of the port is the n-th different pin."""
+
+    lane = "gpio"
+
+    def __init__(self, gpio: Gpio, options: Options) -> None:
+        self._gpio = gpio
+        self._pins = tuple(dict.fromkeys(options.wiring.values()))
+        self._claimed: set[int] = set()
+        bits = {slot: self._pins.index(pin) for slot, pin in options.wiring.items()}
+        # reset is None: pins that fell back to inputs look the same after an outage and after a clean reboot
+        self.layout = PortLayout(bits=bits, active_low=options.active_low, width=len(self._pins))
+
+    def read(self, verified: int | None) -> PortReading:
+        """Look at all pins. ``verified`` is not needed: a register has no line noise."""
+        value = known = 0
+        for bit, pin in enumerate(self._pins):
+            if self._gpio.function(pin) is Function.OUTPUT:
+                known |= 1 << bit
+                value |= self._gpio.level(pin) << bit
+            else:
+                value |= self.layout.active_low << bit
+        return PortReading(value=value, known=known)
+
+    def write(self, base: int, value: int) -> None:
+        """Switch the pins whose bits differ between ``base`` and ``value``; no other pin is touched."""
+        changes = {pin: bool(value >> bit & 1) for bit, pin in enumerate(self._pins) if (base ^ value) >> bit & 1}
+        functions = {pin: self._gpio.function(pin) for pin in changes}
+        for pin, function in functions.items():
+            if function is Function.OTHER:  # found out before anything is switched
+                raise PinError(
+                    f"GPIO {pin} is neither input nor output: something else uses it",
+                    hint="Look for an overlay or another program on this pin (pinctrl get).",
+                )
+        for pin, level in changes.items():
+            self._switch(pin, functions[pin], level)
+
+    def _switch(self, pin: int, function: Function, level: bool) -> None:
+        match function:
+            case Function.INPUT:
+                self._gpio.claim_output(pin, level)  # straight to the level asked for
+            case Function.OUTPUT:
+                if pin not in self._claimed:
+                    self._gpio.claim_output(pin, self._gpio.level(pin))
+                self._gpio.write(pin, level)
+            case Function.OTHER:
+                raise AssertionError("refused before")
+            case _:
+                assert_never(function)
+        self._claimed.add(pin)
+
+
+def build(key: int, stack: Stack, resources: Resources) -> GpioRelay:
+    """Make the driver of one stack; raise DriverError where its relays would not stay as they are."""
+    options = stack.options
+    assert isinstance(options, Options)
+    if resources.gpio is None:
+        raise DriverError(
+            f"stack {key}: relays need GPIO, and this machine has none",
+            hint="Install grape[gpio-lgpio] or grape[gpio] on a Raspberry Pi.",
+        )
+    if not (options.accept_power_loss or resources.gpio.keeps_outputs()):
+        raise DriverError(
+            f"stack {key}: relays would let go whenever graped ends, because the kernel frees its lines",
+            hint="Boot with pinctrl_bcm2835.persist_gpio_outputs=1 (pinctrl_rp1 on a Pi 5), "
+            "or set accept_power_loss = true.",
+        )
+    return GpioRelay(resources.gpio, options)
+
+
+def _slots(options: Options) -> frozenset[int]:
+    return frozenset(options.wiring)
+
+
+def _pins(options: Options) -> dict[str, int]:
+    """Name each pin once, by the first option that names it."""
+    if options.pin is not None:
+        return {"pin": options.pin}
+    first = {pin: f"pins.{slot}" for slot, pin in reversed(options.wiring.items())}
+    return {path: pin for pin, path in reversed(first.items())}
+
+
+def _check_range(what: str, allowed: range, found: list[int]) -> None:
+    wrong = sorted({number for number in found if number not in allowed})
+    if wrong:
+        raise ValueError(f"{what} {wrong[0]} is not in {allowed.start} to {allowed.stop - 1}")
+
+
+spec = DriverSpec(options=Options, slots=_slots, pins=_pins, build=build)
