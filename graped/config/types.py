@@ -76,7 +76,7 @@ class Poll:
 
     power_s: float = 1.0
     meters_s: float = 5.0
-    retry_max_s: float = 30.0  # what does not answer is asked again at growing intervals up to this
+    retry_max_s: float = 10.0  # what does not answer is asked again at growing intervals up to this
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

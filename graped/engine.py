@@ -1,0 +1,260 @@
+"""THE single writer: inbox -> core.step -> effects -> an immutable snapshot that everybody else reads.
+
+Everything here runs in the event loop's thread; other threads use ``loop.call_soon_threadsafe(engine.post, event)``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol, assert_never
+
+from graped.clock import Clock
+from graped.core import asking, plan
+from graped.core.effects import (
+    AskGuards,
+    AskSoftOff,
+    Effect,
+    Log,
+    ReadPort,
+    ReadTemperatures,
+    SaveDesired,
+    SaveJob,
+    SwitchPort,
+)
+from graped.core.events import CancelAsked, Event, PortSwitched, PowerAsked, SwitchEnd, Tick
+from graped.core.jobs import Job
+from graped.core.state import State
+from graped.core.step import step
+from graped.errors import Conflict, NotFound
+from graped.model import SlotId, Verb
+
+log = logging.getLogger("graped.engine")
+
+
+class Edges(Protocol):
+    """What carries out effects on hardware."""
+
+    async def switch(self, effect: SwitchPort) -> PortSwitched: ...
+    def read_soon(self, stack: int) -> None: ...
+    def read_temperatures(self) -> None: ...
+
+
+class Lifecycle(Protocol):
+    """Who is asked before a node loses power; answers come back as events."""
+
+    def ask_guards(self, effect: AskGuards) -> None: ...
+    def ask_soft_off(self, effect: AskSoftOff) -> None: ...
+
+
+class Memory(Protocol):
+    """What is remembered over restarts."""
+
+    async def record_write(self, jobs: Sequence[Job], stack: int, value: int) -> None: ...
+    def save_job(self, job: Job) -> None: ...
+    def save_desired(self, desired: Mapping[SlotId, str]) -> None: ...
+    def save_port(self, stack: int, value: int) -> None: ...
+
+
+class Journal(Protocol):
+    """The event log."""
+
+    def append(
+        self,
+        kind: str,
+        message: str,
+        *,
+        stack: int | None = None,
+        node: str | None = None,
+        job: int | None = None,
+        fields: Mapping[str, object] | None = None,
+    ) -> object: ...
+
+
+class Engine:
+    """Own the state. ``alive`` is called at least every ``heartbeat_s`` while the loop turns (systemd's watchdog)."""
+
+    def __init__(
+        self,
+        state: State,
+        clock: Clock,
+        edges: Edges,
+        memory: Memory,
+        journal: Journal,
+        *,
+        lifecycle: Lifecycle | None = None,
+        alive: Callable[[], None] = lambda: None,
+        heartbeat_s: float = 5.0,
+    ) -> None:
+        self._state = state
+        self._clock = clock
+        self._edges = edges
+        self._memory = memory
+        self._journal = journal
+        self._lifecycle = lifecycle
+        self._alive = alive
+        self._heartbeat_s = heartbeat_s
+        self._inbox: deque[Event] = deque()
+        self._draining = False
+        self._changed = asyncio.Event()
+        self._woken = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def state(self) -> State:
+        """The current snapshot."""
+        return self._state
+
+    def post(self, event: Event) -> None:
+        """Take an event into the state now (or right after the one that is being taken)."""
+        self._inbox.append(event)
+        if self._draining:
+            return
+        self._draining = True
+        try:
+            while self._inbox:
+                self._take(self._inbox.popleft())
+        finally:
+            self._draining = False
+
+    def _take(self, event: Event) -> None:
+        before = self._state
+        try:
+            self._state, effects = step(before, event, self._clock.monotonic())
+        except Exception:
+            log.exception("the core failed on %s; the event is dropped", type(event).__name__)
+            return
+        for effect in effects:
+            self._carry_out(effect)
+        for key, stack in self._state.stacks.items():
+            old = before.stacks.get(key)
+            if stack.reading is not None and (old is None or stack.reading != old.reading):
+                self._memory.save_port(key, stack.reading.value)
+        if self._state.revision != before.revision:
+            self._changed.set()
+            self._changed = asyncio.Event()
+        if self._state.wake != before.wake:
+            self._woken.set()
+
+    def _carry_out(self, effect: Effect) -> None:
+        match effect:
+            case SwitchPort():
+                task = asyncio.create_task(self._switch(effect))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+            case ReadPort():
+                self._edges.read_soon(effect.stack)
+            case ReadTemperatures():
+                self._edges.read_temperatures()
+            case Log():
+                node = self._state.config.node_name(effect.slot) if effect.slot else None
+                self._journal.append(
+                    effect.kind, effect.message, stack=effect.stack, node=node, job=effect.job, fields=effect.fields
+                )
+            case SaveJob():
+                self._memory.save_job(effect.job)
+            case SaveDesired():
+                self._memory.save_desired(effect.desired)
+            case AskGuards():
+                if self._lifecycle:
+                    self._lifecycle.ask_guards(effect)
+            case AskSoftOff():
+                if self._lifecycle:
+                    self._lifecycle.ask_soft_off(effect)
+            case _:
+                assert_never(effect)
+
+    async def _switch(self, effect: SwitchPort) -> None:
+        """Record the byte, let it go out, and take its end. Whatever fails here ends the write as unverified."""
+        jobs = [self._state.jobs[number] for number in effect.jobs if number in self._state.jobs]
+        try:
+            await self._memory.record_write(jobs, effect.stack, effect.value)
+            end = await self._edges.switch(effect)
+        except Exception as error:
+            log.exception("a write to stack %d failed inside graped", effect.stack)
+            end = PortSwitched(
+                stack=effect.stack,
+                token=effect.token,
+                end=SwitchEnd.UNVERIFIED,
+                at=self._clock.monotonic(),
+                code="internal",
+                message=f"graped failed while writing ({type(error).__name__})",
+            )
+        self.post(end)
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Tick when the core wants it, and say that we are alive, until ``stop``; then let writes end."""
+        stopping = asyncio.create_task(stop.wait())
+        try:
+            while not stop.is_set():
+                self._alive()
+                self._woken.clear()
+                wake = self._state.wake
+                pause = self._heartbeat_s
+                if wake is not None:
+                    pause = min(pause, max(0.0, wake - self._clock.monotonic()))
+                woken = asyncio.create_task(self._woken.wait())
+                await asyncio.wait({woken, stopping}, timeout=pause, return_when=asyncio.FIRST_COMPLETED)
+                woken.cancel()
+                wake = self._state.wake
+                if wake is not None and self._clock.monotonic() >= wake:
+                    self.post(Tick())
+        finally:
+            stopping.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks, timeout=5.0)
+
+    async def changed(self, revision: int, timeout_s: float) -> State:
+        """Wait until the revision differs from ``revision``, at most ``timeout_s``; return the state then."""
+        deadline = self._clock.monotonic() + timeout_s
+        while self._state.revision == revision:
+            left = deadline - self._clock.monotonic()
+            if left <= 0:
+                break
+            try:
+                await asyncio.wait_for(self._changed.wait(), left)
+            except TimeoutError:
+                break
+        return self._state
+
+    async def ask_power(
+        self,
+        verb: Verb,
+        slots: tuple[SlotId, ...],
+        *,
+        by: str,
+        force: bool = False,
+        off_s: float | None = None,
+        request_id: str = "",
+    ) -> Job:
+        """Accept a power command as a job.
+
+        Raises: NoTarget, UnknownNode, SharedRelay, OverBudget.
+        """
+        asking.check(self._state, verb, slots)
+        number = self._state.next_job
+        self.post(
+            PowerAsked(job=number, verb=verb, slots=slots, by=by, force=force, off_s=off_s, request_id=request_id)
+        )
+        return self._state.jobs[number]
+
+    async def cancel(self, job_id: int, *, by: str) -> Job:
+        """Cancel what of a job still waits.
+
+        Raises: NotFound, Conflict (it has ended).
+        """
+        job = self._state.jobs.get(job_id)
+        if job is None:
+            raise NotFound(f"there is no job {job_id}")
+        if job.ended is not None:
+            raise Conflict(f"job {job_id} has ended: {job.outcome.value}")
+        self.post(CancelAsked(job=job_id, by=by))
+        return self._state.jobs[job_id]
+
+    def plan_power(
+        self, verb: Verb, slots: tuple[SlotId, ...], *, force: bool = False, off_s: float | None = None
+    ) -> tuple[plan.Planned, ...]:
+        """Lay out what a power command would do."""
+        return plan.plan(self._state, verb, slots, self._clock.monotonic(), force=force, off_s=off_s)
