@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -94,11 +95,36 @@ class TooLarge(RequestError):
 # --- configuration ------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """One mistake in the configuration.
+
+    ``key`` is a key path, or line and column where the file is not TOML at all. With no ``found``, ``expected`` is a
+    whole sentence. ``nearest`` is the valid key or word that was perhaps meant.
+    """
+
+    file: str
+    key: str
+    expected: str
+    found: str = ""
+    nearest: str = ""
+
+    def __str__(self) -> str:
+        """One readable line."""
+        place = ": ".join(part for part in (self.file, self.key) if part)
+        what = f"expected {self.expected}, found {self.found}" if self.found else self.expected
+        return f"{place}: {what}" + (f"; did you mean '{self.nearest}'?" if self.nearest else "")
+
+
 class ConfigError(GrapeError):
     """One or more mistakes in the configuration, all of them at once (``problems``)."""
 
     code = "bad_config"
     title = "The configuration has errors"
+
+    def __init__(self, detail: str, *, problems: tuple[Problem, ...] = (), hint: str = "", **fields: object) -> None:
+        super().__init__(detail, hint=hint, **fields)
+        self.problems = problems
 
 
 # --- hardware -----------------------------------------------------------------------------------------

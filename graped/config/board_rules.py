@@ -1,0 +1,116 @@
+"""Rules of the Grape board and of what else answers on its I2C buses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from typing import Final
+
+from graped.config.findings import Findings, Path
+from graped.config.stacks import AT
+from graped.config.types import Config, DriverSpec, Stack
+
+BUSES: Final = (0, 1)
+METER_ADDRESSES: Final = (0, 1, 4, 5)  # A1 = 0: what the two address pins of an INA219 reach
+CLUSTERHAT: Final = "clusterhat"
+CLUSTERHAT_BUS: Final = 1  # the ClusterHAT sits on the header's own bus
+CLUSTERHAT_ADDRESS: Final = 0x20  # of its XRA1200
+_FIRST_KEY_OF_BUS_1: Final = 8
+_BOARD_ONLY: Final = ("bus", "address", "meter", "shunt_ohms")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Board:
+    """A Grape stack: where it is on the buses. ``bus`` None: found by asking both."""
+
+    key: int
+    address: int
+    bus: int | None
+
+    @property
+    def path(self) -> Path:
+        return (*AT, str(self.key))
+
+
+def judge_board(config: Config, drivers: Mapping[str, DriverSpec], findings: Findings) -> None:
+    """Judge what depends on chips and addresses."""
+    boards = []
+    for key, stack in config.cluster.stacks.items():
+        path = (*AT, str(key))
+        if stack.driver not in drivers or not findings.sound((*path, "driver")):
+            continue
+        if not drivers[stack.driver].board:
+            _board_keys_on_a_board_only(path, stack, findings)
+        elif findings.sound((*path, "address"), (*path, "bus")):
+            boards.append(_Board(key=key, address=config.address_of(key), bus=_bus_of(key, stack)))
+    for board in boards:
+        _meter_where_it_answers(board, config.cluster.stacks[board.key], findings)
+    for one, other in combinations(boards, 2):
+        _addresses_apart(one, other, findings)
+    _expanders_apart(config, findings)
+
+
+def _bus_of(key: int, stack: Stack) -> int | None:
+    return 1 if stack.bus is None and key >= _FIRST_KEY_OF_BUS_1 else stack.bus
+
+
+def _board_keys_on_a_board_only(path: Path, stack: Stack, findings: Findings) -> None:
+    for name in _BOARD_ONLY:
+        if findings.is_set((*path, name)) and not (name == "bus" and stack.driver == CLUSTERHAT):
+            findings.note((*path, name), f"no {name} on a stack of driver {stack.driver}", f"{name} set")
+
+
+def _meter_where_it_answers(board: _Board, stack: Stack, findings: Findings) -> None:
+    path = (*board.path, "meter")
+    if stack.meter and board.address not in METER_ADDRESSES and findings.sound(path):
+        findings.note(
+            path,
+            "false, or a stack at address 0, 1, 4 or 5 (with jumper A1 set the meter chip, which has only two address "
+            "pins, is out of reach)",
+            f"true at address {board.address}",
+        )
+
+
+def _addresses_apart(one: _Board, other: _Board, findings: Findings) -> None:
+    """Two boards with one address need to be on two buses, and both buses need to be said."""
+    if one.address != other.address:
+        return
+    where = f"stack {one.key} has address {one.address}"
+    if one.bus is None and other.bus is None:
+        words = f"a bus for this stack and the other one for stack {one.key}, because {where} too"
+        findings.note((*other.path, "bus"), words, "no bus on either")
+    elif one.bus is None or other.bus is None:
+        still_open, known = (one, other) if one.bus is None else (other, one)
+        assert known.bus is not None
+        words = f"bus = {1 - known.bus}, because stack {known.key} has address {known.address} on bus {known.bus}"
+        findings.note((*still_open.path, "bus"), words, "no bus")
+    elif one.bus == other.bus:
+        path = (*other.path, "address")
+        findings.note(path, f"an address of its own on bus {one.bus} ({where} there)", str(other.address))
+
+
+def _expanders_apart(config: Config, findings: Findings) -> None:
+    """Keep a ClusterHAT's expander, another one, and the display's off one address of one bus."""
+    hats: dict[int, int] = {}
+    for key, stack in config.cluster.stacks.items():
+        path = (*AT, str(key), "bus")
+        if stack.driver != CLUSTERHAT or not findings.sound((*path[:-1], "driver"), path):
+            continue
+        bus = CLUSTERHAT_BUS if stack.bus is None else stack.bus
+        holder = hats.setdefault(bus, key)
+        if holder != key:
+            findings.note(path, f"a bus of its own (the ClusterHAT of stack {holder} is on bus {bus})", str(bus))
+    for bus, key in hats.items():
+        _display_apart(bus, key, config, findings)
+
+
+def _display_apart(bus: int, key: int, config: Config, findings: Findings) -> None:
+    display = config.display
+    if display.enabled is False or display.address != CLUSTERHAT_ADDRESS or display.bus not in (None, bus):
+        return
+    if findings.sound(("display", "enabled"), ("display", "bus"), ("display", "address")):
+        hat = f"the ClusterHAT of stack {key} is at {CLUSTERHAT_ADDRESS:#x} on bus {bus}"
+        name = "enabled" if display.enabled is None else "bus"
+        words = f"enabled = false or bus = {1 - bus}, because {hat} and the display would be too"
+        findings.note(("display", name), words, "neither" if display.bus is None else f"bus {display.bus}")

@@ -1,0 +1,184 @@
+"""What must hold between values, judged after the merge. The board's own rules are in ``board_rules``."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from graped.config.board_rules import judge_board
+from graped.config.findings import DEFAULT, Findings, Path, dotted, shown
+from graped.config.stacks import AT
+from graped.config.types import Config, Device, DriverSpec
+from graped.model import SlotId
+
+_DEFAULT_NAME: Final = re.compile(r"worker-(0|[1-9][0-9]*)-(0|[1-9][0-9]*)", re.ASCII | re.IGNORECASE)
+
+
+def judge(config: Config, drivers: Mapping[str, DriverSpec], findings: Findings, order: tuple[str, ...]) -> None:
+    """Judge every rule; one whose values are wrong by themselves is passed over."""
+    slots = _slots(config, drivers, findings)
+    ranks = {name: rank for rank, name in enumerate(order)}
+    judge_board(config, drivers, findings)
+    _known_slots(config, slots, findings)
+    _one_mac_each(config, findings, ranks)
+    _one_name_each(config, findings, ranks)
+    _no_default_name_of_another(config, slots, findings)
+    _one_use_of_a_pin(config, drivers, findings, ranks)
+    _limits_in_order(config, findings)
+    _budget_holds_a_node(config, findings)
+    if not config.cluster.stacks and not findings.problems:
+        findings.warnings.append("cluster.stacks: no stack is configured, so there is nothing to switch")
+
+
+def _slots(config: Config, drivers: Mapping[str, DriverSpec], findings: Findings) -> dict[int, frozenset[int]]:
+    """Ask each stack's driver for its slots; stacks that cannot be asked are left out."""
+    slots: dict[int, frozenset[int]] = {}
+    for key, stack in config.cluster.stacks.items():
+        path = (*AT, str(key))
+        if stack.options is None or not findings.sound((*path, "driver"), (*path, "options")):
+            continue
+        try:
+            slots[key] = frozenset(drivers[stack.driver].slots(stack.options))
+        except Exception as error:  # code from outside: its failure is told, not spread
+            findings.spoil((*path, "options"))
+            findings.note((*path, "options"), f"driver {stack.driver} cannot tell its slots: {error}")
+    return slots
+
+
+def _known_slots(config: Config, slots: Mapping[int, frozenset[int]], findings: Findings) -> None:
+    for key, known in slots.items():
+        for slot in config.cluster.stacks[key].devices.keys() - known:
+            findings.note((*AT, str(key), "devices", str(slot)), f"a slot of this stack ({_span(known)})", str(slot))
+
+
+def _span(numbers: Iterable[int]) -> str:
+    """Write 0, 1, 2, 4 as ``0-2, 4``."""
+    runs: list[list[int]] = []
+    for number in sorted(numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs) or "it has none"
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    """Something that may be claimed once, and the key that claims it."""
+
+    what: object
+    path: Path
+
+
+def _once(claims: Iterable[_Claim], expected: str, findings: Findings, ranks: Mapping[str, int]) -> None:
+    """Note each claim that was made before: the first file, and in it the first key, keeps it."""
+    first: dict[object, _Claim] = {}
+    for claim in sorted(claims, key=lambda claim: ranks.get(findings.source(claim.path), -1)):
+        holder = first.setdefault(claim.what, claim)
+        if holder is not claim:
+            words = f"{expected}, not that of {_place(holder.path, claim.path, findings)}"
+            findings.note(claim.path, words, shown(claim.what))
+
+
+def _place(path: Path, seen_from: Path, findings: Findings) -> str:
+    file = findings.source(path)
+    if file == findings.source(seen_from):
+        return dotted(path)
+    return f"{dotted(path)} ({'by default' if file == DEFAULT else f'in {file}'})"
+
+
+def _one_mac_each(config: Config, findings: Findings, ranks: Mapping[str, int]) -> None:
+    claims = [
+        _Claim(device.mac, (*_device_path(slot), "mac")) for slot, device in _devices(config) if device.mac is not None
+    ]
+    _once(claims, "a MAC address of its own", findings, ranks)
+
+
+def _one_name_each(config: Config, findings: Findings, ranks: Mapping[str, int]) -> None:
+    claims = [
+        _Claim(device.name.lower(), (*_device_path(slot), "name")) for slot, device in _devices(config) if device.name
+    ]
+    _once(claims, "a name of its own", findings, ranks)
+
+
+def _no_default_name_of_another(config: Config, slots: Mapping[int, frozenset[int]], findings: Findings) -> None:
+    for slot, device in _devices(config):
+        match = _DEFAULT_NAME.fullmatch(device.name or "")
+        other = SlotId(int(match[1]), int(match[2])) if match else slot
+        if other != slot and other.slot in slots.get(other.stack, ()):
+            words = f"another name: this is what the node in slot {other.slot} of stack {other.stack} is called"
+            findings.note((*_device_path(slot), "name"), words, shown(device.name))
+
+
+def _one_use_of_a_pin(
+    config: Config, drivers: Mapping[str, DriverSpec], findings: Findings, ranks: Mapping[str, int]
+) -> None:
+    claims = [
+        _Claim(pin, ("gpio", name))
+        for name, pin in (("display_pin", config.gpio.display_pin), ("overtemp_pin", config.gpio.overtemp_pin))
+        if pin is not None and findings.sound(("gpio", name))
+    ]
+    for key, stack in config.cluster.stacks.items():
+        path = (*AT, str(key), "options")
+        if stack.options is None or not findings.sound((*path[:-1], "driver"), path):
+            continue
+        try:
+            pins = drivers[stack.driver].pins(stack.options)
+        except Exception as error:  # as in _slots
+            findings.note(path, f"driver {stack.driver} cannot tell its pins: {error}")
+            continue
+        claims += [_Claim(pin, (*path, *name.split("."))) for name, pin in pins.items()]
+    _once(claims, "a BCM pin of its own", findings, ranks)
+
+
+def _limits_in_order(config: Config, findings: Findings) -> None:
+    heat = config.temperature
+    _not_above(
+        ("bus", "deadline_s"), config.bus.deadline_s, ("poll", "power_s"), config.poll.power_s, findings, equal=False
+    )
+    low, high = ("temperature", "hysteresis_celsius"), ("temperature", "overtemp_celsius")
+    _not_above(low, heat.hysteresis_celsius, high, heat.overtemp_celsius, findings, equal=False)
+    if heat.emergency_celsius is not None:
+        top = ("temperature", "emergency_celsius")
+        _not_above(high, heat.overtemp_celsius, top, heat.emergency_celsius, findings, equal=True)
+
+
+def _not_above(low: Path, least: float, high: Path, most: float, findings: Findings, *, equal: bool) -> None:
+    """Note where ``least`` is above ``most`` (or equal), at the key that a file sets."""
+    if not findings.sound(low, high) or least < most or (equal and least == most):
+        return
+    if findings.is_set(low) or not findings.is_set(high):
+        words = f"at most {dotted(high)} ({most:g})" if equal else f"less than {dotted(high)} ({most:g})"
+        findings.note(low, words, f"{least:g}")
+    else:
+        words = f"at least {dotted(low)} ({least:g})" if equal else f"more than {dotted(low)} ({least:g})"
+        findings.note(high, words, f"{most:g}")
+
+
+def _budget_holds_a_node(config: Config, findings: Findings) -> None:
+    """Note a budget that some node of the stack alone goes beyond: that node could never be on."""
+    for key, stack in config.cluster.stacks.items():
+        path = (*AT, str(key), "budget_watts")
+        if stack.budget_watts is None or not findings.sound(path, ("power", "node_watts")):
+            continue
+        nodes = [
+            SlotId(key, slot) for slot in stack.devices if findings.sound((*_device_path(SlotId(key, slot)), "watts"))
+        ]
+        most, who = max(
+            ((config.watts_of(node), config.node_name(node)) for node in nodes),
+            default=(config.power.node_watts, "a node"),
+        )
+        if stack.budget_watts < most:
+            findings.note(path, f"at least the {most:g} W of {who}", f"{stack.budget_watts:g}")
+
+
+def _device_path(slot: SlotId) -> Path:
+    return (*AT, str(slot.stack), "devices", str(slot.slot))
+
+
+def _devices(config: Config) -> Iterator[tuple[SlotId, Device]]:
+    for key, stack in config.cluster.stacks.items():
+        for slot, device in stack.devices.items():
+            yield SlotId(key, slot), device
