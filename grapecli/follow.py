@@ -1,0 +1,88 @@
+"""Follow a job, and then the boot of its nodes, by long polls; the caller shows and judges what comes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+from grapecli.words import LATE
+from graped.errors import TimedOut
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from graped.api.client import Client
+
+    from grapecli.words import Json
+
+ENDED = ("done", "completed_with_errors", "failed", "cancelled", "interrupted")
+POLL_S = 2.0  # one long poll; a change between two of them shows this late at most
+PATIENCE_S = 600.0  # a boot that nothing has been seen of for so long is not waited for any more
+_BOOT_HINT = "The nodes stay on; grapecli status shows how far they come."
+PAUSE_S = 0.1  # between two answers, so that a busy cluster is not asked without end
+
+
+class Deadline:
+    """``--timeout``: one bound over all that is waited for."""
+
+    def __init__(self, timeout_s: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.timeout_s = timeout_s
+        self._clock = clock
+        self._ends = None if timeout_s is None else clock() + timeout_s
+
+    def left_s(self) -> float:
+        """Tell the seconds that are left, at most one long poll's worth."""
+        return POLL_S if self._ends is None else min(POLL_S, max(0.0, self._ends - self._clock()))
+
+    def check(self, what: str, hint: str) -> None:
+        """Raise TimedOut when the time is over."""
+        if self._ends is not None and self._clock() >= self._ends:
+            raise TimedOut(f"{what} after {self.timeout_s:g} s.", hint=hint)
+
+
+def job(client: Client, job: Json, deadline: Deadline) -> Iterator[Json]:
+    """Yield a job at each change, the last time when it ended. Raises TimedOut."""
+    hint = f"The job goes on; grapecli jobs show {job['id']} shows it, grapecli jobs cancel {job['id']} cancels it."
+    while True:
+        yield job
+        if job["outcome"] in ENDED:
+            return
+        deadline.check(f"Job {job['id']} is still {job['outcome']}", hint)
+        time.sleep(min(PAUSE_S, deadline.left_s()))
+        job = client.get(f"/v1/jobs/{job['id']}", wait_s=round(deadline.left_s(), 3))
+
+
+def boot(client: Client, names: list[str], deadline: Deadline) -> Iterator[dict[str, Json]]:
+    """Yield the nodes by name at each change of the cluster, without end: the caller stops.
+
+    Raises TimedOut at the deadline, or when no node has come any further for ``PATIENCE_S``.
+    """
+    wanted = set(names)
+    patience, before = Deadline(PATIENCE_S), None
+    while True:
+        status = client.get("/v1/status")
+        nodes = {node["name"]: node for node in status["nodes"] if node["name"] in wanted}
+        yield nodes
+        stages = [(node["stage"], node["stage_reason"]) for node in nodes.values()]
+        if stages != before:
+            patience, before = Deadline(PATIENCE_S), stages
+        deadline.check("Not every node is up", _BOOT_HINT)
+        patience.check("Not every node is up, and none has come any further", _BOOT_HINT)
+        time.sleep(min(PAUSE_S, deadline.left_s()))
+        client.get("/v1/revision", differs_from=status["revision"], wait_s=round(deadline.left_s(), 3))
+
+
+def judge_boot(node: Json | None) -> tuple[str, str] | None:
+    """Judge a node that should come up: None while it may, else (word, reason); ("up", "") is success."""
+    if node is None:
+        return "unknown", "the node is not in the configuration any more"
+    power, reason = node["power"], str(node["stage_reason"])
+    if power["observed"] != "on":
+        why = power["fault"]["message"] if power["fault"] else "it lost its power while it was booting"
+        return str(power["observed"]), str(why)
+    if node["stage"] == "up":
+        return "up", ""
+    if not node["configured"]:
+        return "on", "no node is configured in this slot"
+    if node["stage"] is None:
+        return "on", f"stage unknown: {reason or 'no evidence'}"
+    return ("on", f"{node['stage']}: {reason}") if reason.startswith(LATE) else None

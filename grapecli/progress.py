@@ -1,0 +1,101 @@
+"""Tell progress on stderr: live on a terminal, one line a change in a pipe, nothing with ``--json``."""
+
+from __future__ import annotations
+
+import sys
+
+from grapecli.fold import fold
+from grapecli.session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Protocol
+
+    from grapecli.words import Json
+
+    class View(Protocol):
+        """Shows where each node is."""
+
+        def show(self, places: dict[str, Place]) -> None:
+            """Show every node's place."""
+
+        def close(self) -> None:
+            """Leave the terminal as it was."""
+
+
+class Place:
+    """Where one node is on its way: a step or stage, why it stands there, and whether it arrived."""
+
+    __slots__ = ("end", "reason", "step", "words")
+
+    def __init__(self, step: str, words: str, reason: str, end: str = "") -> None:
+        self.step = step
+        self.words = words
+        self.reason = reason
+        self.end = end  # "", "good" or "bad"
+
+    def __str__(self) -> str:
+        """Say it in one line."""
+        text = f"{self.step}, {self.words}" if self.words else self.step
+        return f"{text} ({self.reason})" if self.reason else text
+
+
+def of_task(task: Json) -> Place:
+    """Place a task of a job."""
+    ends = {None: "", "done": "good"}
+    step = task["step"] if task["result"] is None else task["result"]
+    stage = f", {task['stage']}" if task["stage"] not in (None, task["observed"]) else ""
+    return Place(step, f"power {task['observed']}{stage}", task["reason"], ends.get(task["result"], "bad"))
+
+
+def of_node(node: Json | None, verdict: tuple[str, str] | None) -> Place:
+    """Place a booting node."""
+    if verdict is None:
+        if node is None:  # a missing node has a verdict
+            return Place("unknown", "", "")
+        return Place(node["stage"] or "on", "", node["stage_reason"])
+    word, reason = verdict
+    return Place(word, "", reason, "good" if word == "up" else "bad")
+
+
+class Silent:
+    """Shows nothing."""
+
+    def show(self, places: dict[str, Place]) -> None:
+        """Show nothing."""
+
+    def close(self) -> None:
+        """Nothing to leave."""
+
+
+class Lines:
+    """One line a change; nodes that changed alike share it."""
+
+    def __init__(self) -> None:
+        self._told: dict[str, str] = {}
+
+    def show(self, places: dict[str, Place]) -> None:
+        """Print what changed since the last time."""
+        changed: dict[str, list[str]] = {}
+        for name, place in places.items():
+            text = str(place)
+            if self._told.get(name) != text:
+                self._told[name] = text
+                changed.setdefault(text, []).append(name)
+        for text, names in changed.items():
+            sys.stderr.write(f"{fold(names)}: {text}\n")
+        sys.stderr.flush()
+
+    def close(self) -> None:
+        """Nothing to leave."""
+
+
+def choose(session: Session) -> View:
+    """Choose how to tell progress."""
+    if session.json:
+        return Silent()
+    if sys.stderr.isatty():
+        from grapecli.live import Live
+
+        return Live(color=session.paint(sys.stderr).color)
+    return Lines()

@@ -1,0 +1,46 @@
+"""Fold what became of a job's nodes into one line a kind: ``on: worker-0-[0-3]``."""
+
+from __future__ import annotations
+
+from grapecli.fold import fold
+from grapecli.paint import Paint
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from grapecli.words import Json
+
+Entry = tuple[str, str, str]  # node, word, reason ("" is success)
+_STYLE = {"on": "green", "up": "green", "off": "", "unknown": "yellow"}
+
+
+def groups(entries: list[Entry]) -> list[tuple[str, str, list[str]]]:
+    """Group (name, word, reason) by word and reason, in order of their first node."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, word, reason in entries:
+        found.setdefault((word, reason), []).append(name)
+    return [(word, reason, names) for (word, reason), names in found.items()]
+
+
+def line(entries: list[Entry], paint: Paint) -> str:
+    """Fold entries into ``on: worker-0-[0-3]  unknown: worker-1-2 (stack 1: no answer since 12:03)``."""
+    parts = []
+    for word, reason, names in groups(entries):
+        style = _STYLE.get(word, "yellow")
+        why = f" ({reason})" if reason else ""
+        parts.append(f"{paint(word + ':', style)} {fold(names)}{paint(why, 'red') if why else ''}")
+    return "  ".join(parts)
+
+
+def of_job(job: Json) -> list[Entry]:
+    """Tell each node of a job: what its power is, and why it is not done, where it is not."""
+    return [(task["name"], task["observed"], _reason(task)) for task in job["tasks"]]
+
+
+def _reason(task: Json) -> str:
+    """Say why a task is not done; nothing where it is."""
+    if task["result"] == "done":
+        return ""
+    word = task["result"] or task["step"]
+    if task["result"] == "failed" and task["reason"]:
+        return str(task["reason"])
+    return f"{word}: {task['reason']}" if task["reason"] else str(word)

@@ -1,0 +1,33 @@
+"""``grapecli version``."""
+
+from __future__ import annotations
+
+import click
+
+from grapecli.frame import Command, pass_session
+from grapecli.session import Session
+
+
+def own_version() -> str:
+    """Look up the version of the installed package."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("grape")
+    except PackageNotFoundError:  # run from a source tree
+        return "unknown"
+
+
+@click.command(cls=Command)
+@pass_session
+def version(session: Session) -> None:
+    """Show the versions of grapecli and graped."""
+    own = own_version()
+    if not session.json:
+        session.print(f"grapecli {own}")
+    daemon = session.client().get("/v1/version")
+    if session.json:
+        session.print_json({"grapecli": own, "graped": daemon})
+        return
+    kind = ", simulated" if daemon["simulated"] else ""
+    session.print(f"graped   {daemon['version']} (API {daemon['api']}{kind})")
