@@ -13,7 +13,7 @@ from typing import Protocol, TypeVar
 from graped.config.types import Config
 from graped.core.state import State
 from graped.display.pages import Page, pages
-from graped.errors import BusError, PinError
+from graped.errors import HardwareError, PinError
 from graped.hardware.chips.encoder import Encoder
 from graped.hardware.lanes import Priority
 from graped.hardware.panel import Panel
@@ -98,7 +98,7 @@ class DisplayService:
                 if page != shown or configured:
                     await self._on(bus, _showing(panel, page))
                 shown, failures = page, 0
-            except BusError:
+            except HardwareError:  # the bus, or a lane that is being closed
                 shown, failures = None, failures + 1
             await self._pause(self._state().config.display.refresh_s)
 
