@@ -1,4 +1,4 @@
-"""Power driver for anything that has a command-line tool: one command each for on, off and query.
+r"""Power driver for anything that has a command-line tool: one command each for on, off and query.
 
 Placeholders in commands and patterns: ``{stack}``, ``{slot}``, ``{name}`` (the node's name) and ``{arg}`` (the
 slot's entry in ``per_slot_args``, the slot number where it has none). In a pattern they stand for their literal
@@ -21,8 +21,8 @@ The Turing Pi's ``tpi``, which tells all nodes at once::
     on = ["pm", "-1", "{name}"]
     off = ["pm", "-0", "{name}"]
     query = ["pm", "-q", "{name}"]
-    on_pattern = "^on: +[^ ]"
-    off_pattern = "^off: +[^ ]"
+    on_pattern = '^on: +\S'
+    off_pattern = '^off: +\S'
 
 A PoE switch by SNMP (the community belongs into ``snmp.conf``, never into a command line)::
 
