@@ -33,6 +33,7 @@ from graped.core.events import PortRead, PortSwitched, PortUnread, PowerAsked, S
 from graped.core.state import InFlight, StackState
 from graped.model import Fault, PortReading, Power, SlotId, StackCondition, Stage, Verb
 
+HOLD_MAX_S = 2.0  # the longest pause before a byte that was not taken is tried again
 LANE_STUCK = "lane_stuck"  # the code of a lane whose thread does not come back from the kernel
 
 
@@ -102,6 +103,8 @@ def port_switched(draft: Draft, event: PortSwitched) -> None:
                 return
             draft.count(changed_before_write=1 if event.end is SwitchEnd.REFUSED else 0)
             draft.set_stack(event.stack, in_flight=None)
+            if event.end is SwitchEnd.FOREIGN:
+                _hold(draft, event.stack, event.message)
             _take(draft, event.stack, event.reading, event.at)
         case SwitchEnd.UNWRITTEN | SwitchEnd.REFUSED | SwitchEnd.FOREIGN | SwitchEnd.UNVERIFIED:
             nothing_sent = event.end is SwitchEnd.UNWRITTEN and not flight.repair
@@ -111,6 +114,14 @@ def port_switched(draft: Draft, event: PortSwitched) -> None:
             draft.effects.append(ReadPort(stack=event.stack))
         case _:
             assert_never(event.end)
+
+
+def _hold(draft: Draft, key: int, why: str) -> None:
+    """A port did not take its byte: leave it alone for a moment instead of hammering it. Said once."""
+    if not draft.stacks[key].hold_reason:
+        draft.log("power.not_taken", f"stack {key} does not take its byte: {why}", stack=key)
+    pause = min(HOLD_MAX_S, 2 * draft.config.poll.power_s)
+    draft.set_stack(key, hold_until=draft.now + pause, hold_reason=why or "its port does not take the byte")
 
 
 def _resolve(draft: Draft, key: int, flight: InFlight, reading: PortReading, at: float) -> None:
@@ -134,7 +145,7 @@ def _resolve(draft: Draft, key: int, flight: InFlight, reading: PortReading, at:
 
 def _land(draft: Draft, key: int, flight: InFlight, reading: PortReading, at: float) -> None:
     """The byte is in the port: the slots it carried are switched."""
-    draft.set_stack(key, in_flight=None, reading=reading, read_at=at, adopted=True)
+    draft.set_stack(key, in_flight=None, reading=reading, read_at=at, adopted=True, hold_until=0.0, hold_reason="")
     _answers(draft, key)
     _observe(draft, key, reading, at, asked=flight.slots, jobs=flight.jobs)
 

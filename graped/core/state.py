@@ -59,6 +59,8 @@ class StackState:
     reading: PortReading | None = None  # the last reading that counts
     read_at: float | None = None
     in_flight: InFlight | None = None
+    hold_until: float = 0.0  # the last byte was not taken: the next is written then at the earliest
+    hold_reason: str = ""
     adopted: bool = False  # its port was read at least once since graped started
     meters: dict[MeterKind, Reading] = field(default_factory=dict)
     meters_missing: dict[str, str] = field(default_factory=dict)

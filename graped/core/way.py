@@ -22,7 +22,7 @@ from graped.core.boot import waits_for_boot
 from graped.core.draft import Draft
 from graped.core.effects import AskGuards, AskSoftOff, SwitchPort
 from graped.core.jobs import Job, Result, Step, Task
-from graped.core.state import InFlight, StackState
+from graped.core.state import InFlight
 from graped.model import Fault, MeterKind, Power, SlotId, StackCondition, Verb
 
 WRITABLE = frozenset({StackCondition.OK, StackCondition.DEGRADED})
@@ -137,15 +137,17 @@ def _cut_ended(draft: Draft, job: Job, task: Task) -> None:
     )
 
 
-def _free(stack: StackState) -> bool:
-    return stack.condition in WRITABLE and stack.in_flight is None and stack.reading is not None
+def _free(draft: Draft, key: int) -> bool:
+    stack = draft.stacks[key]
+    answers = stack.condition in WRITABLE and stack.reading is not None
+    return answers and stack.in_flight is None and draft.now >= stack.hold_until
 
 
 def _collect_cuts(draft: Draft, ready: dict[int, dict[int, bool]]) -> None:
     cutting = {task.slot for _, task in draft.open_tasks() if task.step is Step.CUT}
     for slot in sorted(cutting):
         stack = draft.stacks[slot.stack]
-        if not _free(stack):
+        if not _free(draft, slot.stack):
             continue
         assert stack.layout is not None
         if all(SlotId(slot.stack, other) in cutting for other in port.siblings(stack.layout, slot.slot)):
@@ -174,7 +176,7 @@ def _collect_ons(draft: Draft, ready: dict[int, dict[int, bool]]) -> None:
         hot = too_hot(draft, key)
         if hot:
             _reason(draft, task, hot)
-        elif _free(draft.stacks[key]):
+        elif _free(draft, key):
             wants.append(task)
     admission = sequence.admit(_groups(draft, wants), _live(draft), draft.last_on, limits(draft.config), draft.now)
     for slot, reason in admission.waiting.items():
@@ -243,12 +245,15 @@ def _watch(draft: Draft, job: Job, task: Task) -> None:
         draft.wake_at(task.until)
     stack = draft.stacks[task.slot.stack]
     needs_port = task.step in (Step.QUEUED, Step.CUT, Step.ON)
-    if stack.condition in WRITABLE or not needs_port:
+    held = stack.hold_reason != ""
+    if held and draft.now < stack.hold_until:
+        draft.wake_at(stack.hold_until)
+    if (stack.condition in WRITABLE and not held) or not needs_port:
         if task.blocked_since is not None:
             draft.set_task(job.id, task.slot, blocked_since=None)
         return
     since = draft.now if task.blocked_since is None else task.blocked_since
-    why = stack.fault.message if stack.fault else "not read yet"
+    why = stack.hold_reason or (stack.fault.message if stack.fault else "not read yet")
     draft.set_task(job.id, task.slot, blocked_since=since, reason=f"stack {task.slot.stack}: {why}")
     give_up = since + draft.config.power.give_up_s
     if draft.now < give_up:
