@@ -103,9 +103,11 @@ def port_switched(draft: Draft, event: PortSwitched) -> None:
                 return
             draft.count(changed_before_write=1 if event.end is SwitchEnd.REFUSED else 0)
             draft.set_stack(event.stack, in_flight=None)
+            taken: frozenset[SlotId] = frozenset()
             if event.end is SwitchEnd.FOREIGN:
                 _hold(draft, event.stack, event.message)
-            _take(draft, event.stack, event.reading, event.at)
+                taken = _taken(draft, flight, event.reading)
+            _take(draft, event.stack, event.reading, event.at, asked=taken, jobs=flight.jobs)
         case SwitchEnd.UNWRITTEN | SwitchEnd.REFUSED | SwitchEnd.FOREIGN | SwitchEnd.UNVERIFIED:
             nothing_sent = event.end is SwitchEnd.UNWRITTEN and not flight.repair
             draft.set_stack(event.stack, in_flight=None if nothing_sent else replace(flight, unsure=True))
@@ -150,8 +152,28 @@ def _land(draft: Draft, key: int, flight: InFlight, reading: PortReading, at: fl
     _observe(draft, key, reading, at, asked=flight.slots, jobs=flight.jobs)
 
 
-def _take(draft: Draft, key: int, reading: PortReading, at: float) -> None:
-    """Compare a reading with the one before it."""
+def _taken(draft: Draft, flight: InFlight, reading: PortReading) -> frozenset[SlotId]:
+    """Which slots of a byte in flight are as it wanted them, although the port as a whole is not."""
+    wanted = PortReading(value=flight.value, known=reading.known)
+    taken = []
+    for slot in flight.slots:
+        layout = draft.stacks[slot.stack].layout
+        assert layout is not None
+        if port.decode(layout, reading, slot.slot) is port.decode(layout, wanted, slot.slot):
+            taken.append(slot)
+    return frozenset(taken)
+
+
+def _take(
+    draft: Draft,
+    key: int,
+    reading: PortReading,
+    at: float,
+    *,
+    asked: frozenset[SlotId] = frozenset(),
+    jobs: tuple[int, ...] = (),
+) -> None:
+    """Compare a reading with the one before it; only ``asked`` slots may have changed."""
     stack = draft.stacks[key]
     assert stack.layout is not None
     before, adopted = stack.reading, stack.adopted
@@ -162,14 +184,16 @@ def _take(draft: Draft, key: int, reading: PortReading, at: float) -> None:
         return
     changed = before is not None and (before.value ^ reading.value) & before.known & reading.known
     outage = bool(changed) and port.at_reset(stack.layout, reading)
+    for slot in asked:
+        changed = changed and changed & ~(1 << stack.layout.bits[slot.slot])
     if changed:
-        moved = _observe(draft, key, reading, at)
+        moved = [slot for slot in _observe(draft, key, reading, at, asked=asked, jobs=jobs) if slot not in asked]
         draft.count(changed_by_itself=1)
         what = "lost power (it shows its power-on value)" if outage else "changed by itself"
         names = ", ".join(draft.name(slot) for slot in moved) or "no slot"
         draft.log("power.changed_by_itself", f"stack {key} {what}: {names}", stack=key, value=reading.value)
     else:
-        _observe(draft, key, reading, at, quiet=True)
+        _observe(draft, key, reading, at, asked=asked, jobs=jobs, quiet=True)
     if outage:
         _restore(draft, key)
 
