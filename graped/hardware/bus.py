@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -42,6 +43,8 @@ class SmbusBus:
         self._open_bus = open_bus or _open_smbus
         self._clock = clock
         self._retry_max_s = retry_max_s
+        # smbus2 sets the address and transacts in two steps: two threads in between would write to the wrong chip
+        self._lock = threading.Lock()
         self._smbus: Any = None
         self._missing: BusMissing | None = None
         self._pause_s = FIRST_PAUSE_S
@@ -77,16 +80,18 @@ class SmbusBus:
 
     def close(self) -> None:
         """Close the device file; the next transaction opens it again."""
-        if self._smbus is not None:
-            self._smbus.close()
-            self._smbus = None
+        with self._lock:
+            if self._smbus is not None:
+                self._smbus.close()
+                self._smbus = None
 
     def _call(self, what: str, address: int, transact: Callable[[Any], T]) -> T:
-        smbus = self._smbus if self._smbus is not None else self._open()
-        try:
-            return transact(smbus)
-        except OSError as error:
-            raise _told(error, f"{what} at 0x{address:02x} on bus {self.number}") from error
+        with self._lock:
+            smbus = self._smbus if self._smbus is not None else self._open()
+            try:
+                return transact(smbus)
+            except OSError as error:
+                raise _told(error, f"{what} at 0x{address:02x} on bus {self.number}") from error
 
     def _open(self) -> Any:
         if self._missing is not None and self._clock() < self._ask_again:

@@ -131,7 +131,7 @@ class Lanes:
         self._clock = clock
         self._lanes: dict[str, Lane] = {}
 
-    def __getitem__(self, name: str) -> Lane:
+    def get(self, name: str) -> Lane:
         """Return the lane of this name."""
         lane = self._lanes.get(name)
         if lane is None:
