@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from grapecli.paint import Paint
     from grapecli.words import Json
 
-_STATE_STYLE = {"ok": "green", "degraded": "yellow", "starting": "yellow", "missing": "red", "unknown": "yellow"}
+STATE_STYLE = {"ok": "green", "degraded": "yellow", "starting": "yellow", "missing": "red", "unknown": "yellow"}
 
 
 @click.command(cls=Command)
@@ -35,14 +35,18 @@ def page(status: Json, paint: Paint) -> list[str]:
     for node in status["nodes"]:
         by_stack.setdefault(node["stack"], []).append(node)
     for stack in status["stacks"]:
-        lines.append("")
-        lines += _stack(stack, status["time"], paint)
-        lines += [_node(node, stack, status["time"], width, paint) for node in by_stack.get(stack["id"], [])]
+        lines += ["", *stack_page(stack, by_stack.get(stack["id"], []), status["time"], paint, width)]
     if status["faults"]:
         lines += ["", paint("Faults", "bold")]
         for fault in status["faults"]:
             lines += _fault(fault, status["time"], paint)
     return lines
+
+
+def stack_page(stack: Json, nodes: list[Json], now: str, paint: Paint, width: int = 0) -> list[str]:
+    """Lay out a stack with its slots; ``width`` aligns the node names of several stacks."""
+    width = max([width, *(len(node["name"]) for node in nodes)])
+    return _stack(stack, now, paint) + [_node(node, stack, now, width, paint) for node in nodes]
 
 
 def _heading(status: Json, paint: Paint) -> list[str]:
@@ -63,7 +67,7 @@ def _stack(stack: Json, now: str, paint: Paint) -> list[str]:
     """Show a stack's state, place, meters, freshness, and its fault on a line of its own."""
     dot = paint.dot(stack["state"])
     parts = [f"{dot} {paint('Stack ' + str(stack['id']), 'bold')}"]
-    parts.append(paint(stack["state"], _STATE_STYLE[stack["state"]]))
+    parts.append(paint(stack["state"], STATE_STYLE[stack["state"]]))
     parts.append(words.place(stack))
     parts += [paint(text, "yellow" if stale else "") for text, stale in words.meters(stack)]
     if stack["budget_watts"] is not None:

@@ -1,0 +1,88 @@
+"""``grapecli jobs``: power commands, those that wait, run and ended."""
+
+from __future__ import annotations
+
+import click
+
+from grapecli import result, table, times
+from grapecli.frame import Group, pass_session
+from grapecli.session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from grapecli.words import Json
+
+_STYLE = {"done": "green", "failed": "red", "completed_with_errors": "red", "interrupted": "red", "cancelled": "yellow"}
+
+
+@click.group(cls=Group, invoke_without_command=True)
+@click.pass_context
+def jobs(ctx: click.Context) -> None:
+    """List, show and cancel power commands. Without a subcommand: list."""
+    if ctx.invoked_subcommand is None:
+        ctx.invoke(list_jobs)
+
+
+@jobs.command("list")
+@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="So many, the newest.")
+@click.option("--open", "open_only", is_flag=True, help="Only those that have not ended.")
+@pass_session
+def list_jobs(session: Session, limit: int, open_only: bool) -> None:
+    """List jobs, the newest last."""
+    found = session.client().get("/v1/jobs", limit=limit, open="true" if open_only else None)
+    found = sorted(found, key=lambda job: int(job["id"]))
+    if session.json:
+        session.print_json(found)
+    elif not found:
+        session.note("There is no job.")
+    else:
+        session.print("\n".join(table.lines(HEADER, [_row(job) for job in found], session.paint(), right="r")))
+
+
+HEADER = ("job", "asked", "verb", "outcome", "nodes", "by")
+
+
+def _row(job: Json) -> tuple[table.Cell, ...]:
+    outcome = (job["outcome"].replace("_", " "), _STYLE.get(job["outcome"], ""))
+    verb = job["verb"] + (" (force)" if job["force"] else "")
+    return (str(job["id"]), times.clock(job["asked"]), verb, outcome, job["folded"], job["by"])
+
+
+@jobs.command("show")
+@click.argument("job_id", metavar="ID", type=click.IntRange(0))
+@pass_session
+def show_job(session: Session, job_id: int) -> None:
+    """Show a job and what became of each node of it."""
+    job = session.client().get(f"/v1/jobs/{job_id}")
+    if session.json:
+        session.print_json(job)
+        return
+    paint = session.paint()
+    outcome = paint(job["outcome"].replace("_", " "), _STYLE.get(job["outcome"], ""))
+    session.print(
+        f"job {job['id']}: power {job['verb']}{' --force' if job['force'] else ''} {job['folded']}: {outcome}"
+    )
+    ended = f", ended {times.clock(job['ended'])}" if job["ended"] else ""
+    session.print(f"asked {times.clock(job['asked'])} by {job['by']}{ended}")
+    rows: list[tuple[table.Cell, ...]] = [_task(task) for task in job["tasks"]]
+    session.print("\n".join(["", *table.lines(("node", "step", "power", "reason", "way"), rows, paint)]))
+    session.print("\n" + result.line(result.of_job(job), paint))
+
+
+def _task(task: Json) -> tuple[table.Cell, ...]:
+    word = task["result"] or task["step"]
+    step = (word, {"done": "green", "failed": "red"}.get(word, ""))
+    return (task["name"], step, task["observed"], task["reason"], ", ".join(task["way"]))
+
+
+@jobs.command("cancel")
+@click.argument("job_id", metavar="ID", type=click.IntRange(0))
+@pass_session
+def cancel_job(session: Session, job_id: int) -> None:
+    """Cancel what a job has not begun; what is being switched goes on."""
+    job = session.client().delete(f"/v1/jobs/{job_id}")
+    if session.json:
+        session.print_json(job)
+        return
+    outcome = job["outcome"].replace("_", " ")
+    session.print(f"job {job['id']} {outcome}: {result.line(result.of_job(job), session.paint())}")

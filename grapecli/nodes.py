@@ -1,0 +1,73 @@
+"""``grapecli node``: the slots and the nodes in them."""
+
+from __future__ import annotations
+
+import click
+
+from grapecli import table, times
+from grapecli.frame import Group, complete_nodes, join, nodes_argument, pass_session
+from grapecli.session import Session
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from grapecli.words import Json
+
+
+@click.group(cls=Group)
+def node() -> None:
+    """List and show nodes."""
+
+
+@node.command("list")
+@nodes_argument(required=False)
+@pass_session
+def list_nodes(session: Session, nodeset: tuple[str, ...]) -> None:
+    """List nodes: those of a node set, else every slot."""
+    nodes = session.client().get("/v1/nodes", nodes=join(nodeset) if nodeset else None)
+    if session.json:
+        session.print_json(nodes)
+        return
+    rows: list[tuple[table.Cell, ...]] = []
+    for one in nodes:
+        power = one["power"]["observed"]
+        style = {"on": "green", "off": "", "unknown": "yellow"}[power]
+        stage = one["stage"] or ("-" if one["configured"] else "(empty)")
+        fault = one["power"]["fault"]
+        rows.append((one["name"], (power, style), stage, one["mac"] or "-", (fault["message"] if fault else "", "red")))
+    session.print("\n".join(table.lines(("node", "power", "stage", "mac", "fault"), rows, session.paint())))
+
+
+@node.command("show")
+@click.argument("name", shell_complete=complete_nodes)
+@pass_session
+def show_node(session: Session, name: str) -> None:
+    """Show all that is known of one node."""
+    one = session.client().get(f"/v1/nodes/{name}")
+    if session.json:
+        session.print_json(one)
+        return
+    pairs = _pairs(one)
+    width = max(len(key) for key, _text in pairs)
+    session.print("\n".join(f"{key.ljust(width)}  {text}" for key, text in pairs))
+
+
+def _pairs(node: Json) -> list[tuple[str, str]]:
+    """Lay out a node as words and their values."""
+    power, stage = node["power"], node["stage"] or "unknown"
+    wanted = power["desired"] or "nothing asked since graped adopted it"
+    pairs = [
+        ("node", node["name"] + ("" if node["configured"] else " (empty slot)")),
+        ("place", f"stack {node['stack']} slot {node['slot']}"),
+        ("mac", node["mac"] or "-"),
+        ("watts", f"{node['watts']:g} expected"),
+        ("power", f"{power['observed']}, since {times.clock(power['since'])}"),
+        ("wanted", wanted),
+        ("read", times.clock(power["read_at"])),
+        ("stage", f"{stage}, since {times.clock(node['stage_since'])}"),
+    ]
+    if node["stage_reason"]:
+        pairs.append(("evidence", node["stage_reason"]))
+    if power["fault"] is not None:
+        pairs.append(("fault", f"{power['fault']['message']}, since {times.clock(power['fault']['since'])}"))
+        pairs += [("hint", power["fault"]["hint"])] if power["fault"]["hint"] else []
+    return [*pairs, ("job", str(node["job"]))] if node["job"] is not None else pairs
