@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
 
 from graped.config.types import Config
@@ -48,6 +48,7 @@ class DisplayService:
         gpio: Gpio | None = None,
         report: Callable[[str, str], None] = lambda kind, message: None,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         make_panel: Callable[[I2cBus, int], Panel] = Panel,
     ) -> None:
         self._state = state
@@ -56,6 +57,7 @@ class DisplayService:
         self._gpio = gpio
         self._report = report
         self._clock = clock
+        self._sleep = sleep
         self._make_panel = make_panel
         self._touched = asyncio.Event()
         self._watching = False
@@ -76,7 +78,7 @@ class DisplayService:
                 wait_s = FIRST_RETRY_S
             elif config.display.enabled:
                 self._say("display.missing", "no display answers")
-            await asyncio.sleep(wait_s)
+            await self._sleep(wait_s)
             wait_s = min(2 * wait_s, config.poll.retry_max_s)
 
     async def _find(self, candidates: tuple[int, ...], address: int) -> int | None:
