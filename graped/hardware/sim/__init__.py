@@ -1,1 +1,4 @@
-"""The simulated rack: register-level chips, nodes that boot, faults on demand."""
+"""The simulated rack: chips, nodes and faults behind the same protocols as the real hardware; standard library alone.
+
+``python -m graped.hardware.sim`` is a process of its own that outlives the daemon, as a real rack does.
+"""
