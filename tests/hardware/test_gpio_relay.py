@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from graped.config.types import Stack
 from graped.core import port
+from graped.core.events import SwitchEnd
 from graped.errors import DriverError, PinError
+from graped.hardware import switching
 from graped.hardware.drivers.gpio_relay import GpioRelay, Options, spec
 from graped.hardware.protocols import Function, Gpio
 from graped.model import PortReading, Power
@@ -138,6 +140,21 @@ def test_no_gpio_is_a_driver_error_with_a_hint() -> None:
     with pytest.raises(DriverError, match="stack 3") as caught:
         build(None, Options(pins={0: 5}))
     assert caught.value.hint
+
+
+@pytest.mark.parametrize("on", [True, False])
+def test_a_slot_never_switched_before_is_switched_and_verified(on: bool) -> None:
+    """The core gives the opposite of what it wants as base of an unknown bit; switching hands that on."""
+    gpio = FakeGpio({5: Pin(), 6: Pin()})
+    driver = build(gpio, Options(pins={0: 5, 1: 6}))
+    value = port.encode(driver.layout, driver.read(None).value, {0: on})
+    assert switching.switch(driver, value ^ 0b01, value).end is SwitchEnd.VERIFIED
+    assert (gpio.pins[5].driven, gpio.pins[6]) == ([not on], Pin())
+
+
+def test_everything_that_is_wrong_is_said_at_once() -> None:
+    with pytest.raises(ValueError, match=r"slot 7 .*BCM pin 99 .*each once"):
+        Options(pins={7: 99}, slots=(0, 0))
 
 
 PINS = (4, 5, 6, 12, 13, 16)

@@ -65,16 +65,20 @@ class Options:
     query_all: bool = False  # one query tells all slots
 
     def __post_init__(self) -> None:
-        """Refuse what cannot work, before it is needed."""
-        if not (self.on and self.off and self.query):
-            raise ValueError("on, off and query each need a program")
+        """Refuse what cannot work, before it is needed and with everything that is wrong."""
+        problems = [f"{name} needs a program" for name in ("on", "off", "query") if not getattr(self, name)]
         wrong = [slot for slot in (*self.slots, *self.per_slot_args) if slot not in SLOTS]
         if wrong or not self.slots or len(set(self.slots)) != len(self.slots):
-            raise ValueError("slots must be different numbers from 0 to 5")
+            problems.append("slots must be different numbers from 0 to 5")
         if self.timeout_s <= 0:
-            raise ValueError("timeout_s must be above 0")
-        for name, pattern in (("on_pattern", self.on_pattern), ("off_pattern", self.off_pattern)):
-            _compile(name, PLACEHOLDER.sub("0", pattern))
+            problems.append("timeout_s must be above 0")
+        for name in ("on_pattern", "off_pattern"):
+            try:
+                re.compile(PLACEHOLDER.sub("0", getattr(self, name)))
+            except re.error as error:
+                problems.append(f"{name} is not a regular expression: {error}")
+        if problems:
+            raise ValueError("; ".join(problems))
 
 
 class Resources(Protocol):
@@ -181,23 +185,16 @@ def _fill_in(options: Options, key: int, slot: int, name: str) -> _Outlet:
     def argv(template: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(PLACEHOLDER.sub(lambda found: words[found[1]], part) for part in template)
 
-    def pattern(what: str, template: str) -> re.Pattern[str]:
-        return _compile(what, PLACEHOLDER.sub(lambda found: re.escape(words[found[1]]), template))
+    def pattern(template: str) -> re.Pattern[str]:
+        return re.compile(PLACEHOLDER.sub(lambda found: re.escape(words[found[1]]), template), re.MULTILINE)
 
     return _Outlet(
         on=argv(options.on),
         off=argv(options.off),
         query=argv(options.query),
-        is_on=pattern("on_pattern", options.on_pattern),
-        is_off=pattern("off_pattern", options.off_pattern),
+        is_on=pattern(options.on_pattern),
+        is_off=pattern(options.off_pattern),
     )
-
-
-def _compile(name: str, pattern: str) -> re.Pattern[str]:
-    try:
-        return re.compile(pattern, re.MULTILINE)
-    except re.error as error:
-        raise ValueError(f"{name} is not a regular expression: {error}") from error
 
 
 def _slots(options: Options) -> frozenset[int]:

@@ -35,13 +35,17 @@ class Options:
     accept_power_loss: bool = False  # go on where pins fall back to inputs when graped ends
 
     def __post_init__(self) -> None:
-        """Refuse what no board can be wired like."""
+        """Refuse what no board can be wired like, with everything that is wrong."""
+        problems = [
+            *_outside("slot", SLOTS, [*self.pins, *self.slots]),
+            *_outside("BCM pin", BCM_PINS, list(self.wiring.values())),
+        ]
         if bool(self.pins) == (self.pin is not None):
-            raise ValueError("give either pins (slot = pin) or one pin for all slots")
-        _check_range("slot", SLOTS, [*self.pins, *self.slots])
-        _check_range("BCM pin", BCM_PINS, list(self.wiring.values()))
+            problems.append("give either pins (slot = pin) or one pin for all slots")
         if not self.slots or len(set(self.slots)) != len(self.slots):
-            raise ValueError("slots must name at least one slot, each once")
+            problems.append("slots must name at least one slot, each once")
+        if problems:
+            raise ValueError("; ".join(problems))
 
     @property
     def wiring(self) -> dict[int, int]:
@@ -111,21 +115,26 @@ class GpioRelay:
 
 
 def build(key: int, stack: Stack, resources: Resources) -> GpioRelay:
-    """Make the driver of one stack; raise DriverError where its relays would not stay as they are."""
+    """Make the driver of one stack; raise DriverError as ``check`` does."""
     options = stack.options
     assert isinstance(options, Options)
-    if resources.gpio is None:
+    return GpioRelay(check(key, options, resources.gpio), options)
+
+
+def check(key: int, options: Options, gpio: Gpio | None) -> Gpio:
+    """Give the GPIO to use; raise DriverError where there is none, or where relays would not stay as they are."""
+    if gpio is None:
         raise DriverError(
             f"stack {key}: relays need GPIO, and this machine has none",
             hint="Install grape[gpio-lgpio] or grape[gpio] on a Raspberry Pi.",
         )
-    if not (options.accept_power_loss or resources.gpio.keeps_outputs()):
+    if not (options.accept_power_loss or gpio.keeps_outputs()):
         raise DriverError(
             f"stack {key}: relays would let go whenever graped ends, because the kernel frees its lines",
             hint="Boot with pinctrl_bcm2835.persist_gpio_outputs=1 (pinctrl_rp1 on a Pi 5), "
             "or set accept_power_loss = true.",
         )
-    return GpioRelay(resources.gpio, options)
+    return gpio
 
 
 def _slots(options: Options) -> frozenset[int]:
@@ -140,10 +149,9 @@ def _pins(options: Options) -> dict[str, int]:
     return {path: pin for pin, path in reversed(first.items())}
 
 
-def _check_range(what: str, allowed: range, found: list[int]) -> None:
+def _outside(what: str, allowed: range, found: list[int]) -> list[str]:
     wrong = sorted({number for number in found if number not in allowed})
-    if wrong:
-        raise ValueError(f"{what} {wrong[0]} is not in {allowed.start} to {allowed.stop - 1}")
+    return [f"{what} {number} is not in {allowed.start} to {allowed.stop - 1}" for number in wrong]
 
 
 spec = DriverSpec(options=Options, slots=_slots, pins=_pins, build=build)
