@@ -71,6 +71,7 @@ class PortSwitched:
     at: float  # monotonic s, taken when it ended
     reading: PortReading | None = None
     repairs: int = 0  # bytes written again because they arrived changed
+    errors: int = 0  # transactions that failed on the way
     code: str = ""  # error code and sentence of UNVERIFIED and UNWRITTEN
     message: str = ""
 

@@ -86,6 +86,7 @@ def port_switched(draft: Draft, event: PortSwitched) -> None:
     flight = stack.in_flight
     if flight is None or flight.token != event.token:
         return
+    draft.count(bus_errors=event.errors)
     if event.end not in (SwitchEnd.REFUSED, SwitchEnd.UNWRITTEN):
         draft.count(writes=1 + event.repairs)
     if event.repairs or (flight.repair and event.end is SwitchEnd.VERIFIED):
