@@ -1,0 +1,87 @@
+"""The bottom layer: real buses and pins, or the simulated rack behind the same protocols."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from graped.config.types import Config
+from graped.hardware.bus import PatientBus, SmbusBus
+from graped.hardware.drivers.registry import Resources
+from graped.hardware.late_gpio import LateGpio
+from graped.hardware.probe import BUSES
+from graped.hardware.protocols import I2cBus
+from graped.hardware.runner import SubprocessRunner
+from graped.hardware.sim.client import SimControl
+
+SIM_TIMEOUT_S = 0.05  # of one transaction, as the real adapter is set
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bottom:
+    """What the daemon stands on. ``control`` is the simulated rack's, where there is one."""
+
+    resources: Resources
+    control: SimControl | None = None
+
+    def close(self) -> None:
+        """Let buses and watched lines go; no output changes."""
+        for bus in self.resources.buses.values():
+            bus.close()
+        if self.resources.gpio is not None:
+            self.resources.gpio.close()
+        if self.control is not None:
+            self.control.close()
+
+
+def bus_numbers(config: Config) -> tuple[int, ...]:
+    """Name every bus that something of the configuration may sit on."""
+    named = {stack.bus for stack in config.cluster.stacks.values()} | {config.display.bus}
+    return tuple(sorted({*BUSES, *(bus for bus in named if bus is not None)}))
+
+
+def real(config: Config) -> Bottom:
+    """Stand on this machine's I2C buses and GPIO. A missing part is a fault of what needs it, not of the rest."""
+    from graped.hardware.gpio import open_gpio
+
+    resources = Resources(
+        buses=_patient(config, lambda number: SmbusBus(number, retry_max_s=config.poll.retry_max_s)),
+        gpio=LateGpio(open_gpio, retry_max_s=config.poll.retry_max_s),
+        runner=SubprocessRunner(),
+        deadline_s=config.bus.deadline_s,
+    )
+    return Bottom(resources=resources)
+
+
+def simulated(
+    config: Config,
+    slots: Mapping[int, frozenset[int]],
+    state_dir: Path,
+    *,
+    trace: Path | None,
+    faults: Path | None,
+    nodes: Path | None,
+) -> Bottom:
+    """Stand on the simulated rack of ``state_dir``, started where none runs. ``slots``: of each stack.
+
+    Raises: ConfigError for a file with mistakes, HardwareError where no rack comes up.
+    """
+    from graped.hardware.sim.client import SimBus
+    from graped.hardware.sim.pins import SimGpio, SimPort
+    from graped.hardware.sim.plan import plan
+    from graped.hardware.sim.start import start
+
+    control = start(state_dir, plan(config, nodes), trace=trace, faults_file=faults)
+    timeout_s = min(SIM_TIMEOUT_S, config.bus.deadline_s / 2)
+    resources = Resources(
+        buses=_patient(config, lambda number: SimBus(state_dir, number, timeout_s)),
+        gpio=SimGpio(control),
+        deadline_s=config.bus.deadline_s,
+        simulated_port=lambda key: SimPort(control, key, slots[key]),
+    )
+    return Bottom(resources=resources, control=control)
+
+
+def _patient(config: Config, make: Callable[[int], I2cBus]) -> dict[int, PatientBus]:
+    return {number: PatientBus(make(number)) for number in bus_numbers(config)}
