@@ -3,8 +3,8 @@
 RPi.GPIO reads only pins that it has set up (which changes their pulls), and lgpio turns an unclaimed pin into an
 input when it is read. Neither may happen to a pin that holds a relay, so the level is read here.
 
-Sources: BCM2835 ARM Peripherals, table 6-1 (GPFSEL, GPLEV; the same in the BCM2711); RP1 Peripherals, sections
-3.1.4 (IO_BANK0 CTRL) and 3.3 (SYS_RIO), at the offsets in which the kernel shows them in ``/dev/gpiomem0``.
+Sources: BCM2835 ARM Peripherals, table 6-1 (GPFSEL, GPLEV; the same in the BCM2711); RP1 Peripherals, chapter 3
+(IO_BANK0 CTRL, SYS_RIO), at the offsets in which the kernel shows them in ``/dev/gpiomem0``.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """PCA9555: 16 pins in two ports, behind registers.
 
-Source: NXP PCA9555 data sheet, tables 4-9. Registers come in pairs; a word that is written to the first of a pair
+Source: NXP PCA9555 data sheet, section 6.2. Registers come in pairs; a word that is written to the first of a pair
 puts its low byte into port 0 and its high byte into port 1, so SMBus words need no swapping.
 """
 
@@ -12,7 +12,7 @@ from graped.hardware.protocols import I2cBus
 
 
 class Register(IntEnum):
-    """Command bytes (table 4)."""
+    """Command bytes (section 6.2.1)."""
 
     INPUT_0 = 0x00
     INPUT_1 = 0x01
@@ -22,10 +22,6 @@ class Register(IntEnum):
     POLARITY_1 = 0x05
     CONFIGURATION_0 = 0x06  # 1 = input
     CONFIGURATION_1 = 0x07
-
-
-RESET_OUTPUT = 0xFF  # tables 6 and 8: both output and configuration registers after power-on
-RESET_CONFIGURATION = 0xFF
 
 
 class Pca9555:

@@ -17,11 +17,11 @@ from typing import Protocol, assert_never
 
 from graped.config.types import DriverSpec, Stack
 from graped.errors import DriverError, PinError
+from graped.hardware.gpio_registers import HEADER_PINS
 from graped.hardware.protocols import Function, Gpio
 from graped.model import PortLayout, PortReading
 
 SLOTS = range(6)
-BCM_PINS = range(28)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,7 +38,7 @@ class Options:
         """Refuse what no board can be wired like, with everything that is wrong."""
         problems = [
             *_outside("slot", SLOTS, [*self.pins, *self.slots]),
-            *_outside("BCM pin", BCM_PINS, list(self.wiring.values())),
+            *_outside("BCM pin", HEADER_PINS, list(self.wiring.values())),
         ]
         if bool(self.pins) == (self.pin is not None):
             problems.append("give either pins (slot = pin) or one pin for all slots")
