@@ -61,6 +61,7 @@ class DisplayService:
         self._make_panel = make_panel
         self._touched = asyncio.Event()
         self._watching = False
+        self._complained = False
         self._said = ""
 
     async def run(self) -> None:
@@ -125,9 +126,11 @@ class DisplayService:
 
         try:
             await self._on(bus, lambda: gpio.watch(line, Edge.FALLING, touched))
-        except PinError as error:
-            self._report("display.unwatched", f"the knob answers slowly: {error.detail}")
-        self._watching = True  # or tried: it does not get better by itself
+            self._watching = True
+        except PinError as error:  # tried again when the display is found again
+            if not self._complained:
+                self._report("display.unwatched", f"the knob answers slowly: {error.detail}")
+            self._complained = True
 
     async def _on(self, bus: int, work: Callable[[], T]) -> T:
         return await self._lane_of(bus).run(work, priority=Priority.DISPLAY, by="display")
