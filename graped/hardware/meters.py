@@ -41,7 +41,8 @@ class BoardMeters:
     """Read a stack's chips. They are set up when they first answer, and again after they lost their settings.
 
     ``has_meter``: True (its absence is told), False (never asked), None (asked where the board allows one; its absence
-    is told only once it was there). A chip that does not answer is asked again at growing intervals up to ``retry_max_s``.
+    is told only once it was there). A chip that does not answer is asked again at growing intervals up to
+    ``retry_max_s``.
     """
 
     def __init__(
