@@ -181,6 +181,7 @@ class Job:
     request_id: str
     folded: str
     tasks: tuple[Task, ...]
+    version: int = 0  # differs whenever the job has come further; for ``?differs_from=`` of a long poll
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -195,6 +196,15 @@ class Event:
     node: str | None = None
     job: int | None = None
     fields: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackMeters:
+    """The newest readings of one stack."""
+
+    stack: int
+    meters: dict[str, Meter]  # by voltage, current, power, temperature
+    meters_missing: dict[str, str]  # meters that should be there and do not answer: why
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,6 +315,14 @@ class SimDisplay:
     lines: tuple[str, ...]
     red: bool
     green: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimKnob:
+    """A turn of the simulated encoder (steps, clockwise is positive), then perhaps a press."""
+
+    turn: int = 0
+    press: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,60 @@
+"""Request bodies with their limits: the contract's request types, checked strictly."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from graped.api import types
+from graped.api.nodesets import MAX_LENGTH, PATTERN
+
+_STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
+
+NodeName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
+Expression = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"pattern": PATTERN})]
+Small = Annotated[int, Field(ge=0, le=255)]
+
+
+class PowerRequest(BaseModel):
+    """Ask for power: ``nodes`` is a node set expression, or the names that a plan expanded."""
+
+    model_config = _STRICT
+
+    nodes: Expression | Annotated[list[NodeName], Field(min_length=1, max_length=4096)]
+    verb: types.VerbWord
+    force: bool = False
+    off_s: Annotated[float, Field(ge=0, le=3600)] | None = None
+
+
+class SimFault(BaseModel):
+    """A fault for the simulated rack; what is left out fits everything."""
+
+    model_config = _STRICT
+
+    kind: Literal["nack", "timeout", "flip", "stuck", "hang", "missing", "brownout"]
+    id: Annotated[int, Field(ge=0, le=0, description="Given by the rack.")] = 0
+    bus: Annotated[int, Field(ge=0, le=1)] | None = None
+    address: Annotated[int, Field(ge=0, le=127)] | None = None
+    stack: Small | None = None
+    op: (
+        Literal[
+            "send_byte", "receive_byte", "write_byte_data", "read_byte_data",
+            "write_word_data", "read_word_data", "quick",
+        ]
+        | None
+    ) = None  # fmt: skip
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+    count: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    for_s: Annotated[float, Field(gt=0, le=86400)] | None = None
+    bit: Annotated[int, Field(ge=0, le=15)] | None = None
+    level: Annotated[int, Field(ge=0, le=1)] | None = None
+
+
+class SimKnob(BaseModel):
+    """Turn the simulated encoder (steps, clockwise is positive), then perhaps press it."""
+
+    model_config = _STRICT
+
+    turn: Annotated[int, Field(ge=-100, le=100)] = 0
+    press: bool = False

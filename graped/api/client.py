@@ -1,0 +1,355 @@
+"""Talk to graped: HTTP/1.1 over its Unix socket, with the standard library alone and little of that.
+
+``grapecli`` starts a Python for each command, so this module imports neither ``http.client`` nor ``urllib`` nor
+``socket`` (its C half is enough), and ``json`` only when something is decoded.
+"""
+
+from __future__ import annotations
+
+import _socket
+import os
+import time
+
+from graped import errors
+from graped.errors import AccessDenied, GrapeError, TimedOut, Unreachable
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+DEFAULT_SOCKET = "/run/grape/graped.sock"
+SILENCE_S = 45.0  # an event stream that is silent for so long (three heartbeats) is dead
+_CHUNK = 65536
+_SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!*,:@")
+
+
+class ApiError(GrapeError):
+    """graped refused. Also an instance of the class in ``graped.errors`` that has the same ``code``."""
+
+    status: int = 0
+    problems: tuple[str, ...] = ()
+    request_id: str = ""
+
+
+class Event:
+    """One line of an event stream: ``id`` (to go on from), ``kind``, and the decoded Event as ``data``."""
+
+    __slots__ = ("data", "id", "kind")
+
+    def __init__(self, event_id: str, kind: str, data: Any) -> None:
+        self.id = event_id
+        self.kind = kind
+        self.data = data
+
+
+def default_socket() -> str:
+    """The socket: ``GRAPE_SOCKET``, else the documented place."""
+    return os.environ.get("GRAPE_SOCKET") or DEFAULT_SOCKET
+
+
+class Client:
+    """One daemon. A connection is opened when first needed and used again; threads need a client each.
+
+    ``timeout_s`` bounds each answer's beginning and each pause in it; a ``wait_s`` in the query is added.
+    Raises: Unreachable, AccessDenied, TimedOut, ApiError.
+    """
+
+    def __init__(self, socket_path: str | os.PathLike[str] | None = None, timeout_s: float = 10.0) -> None:
+        self.socket_path = os.fspath(socket_path) if socket_path else default_socket()
+        self.timeout_s = timeout_s
+        self._connection: _Connection | None = None
+
+    def get(self, path: str, **query: object) -> Any:
+        """Fetch; query values that are None are left out."""
+        return self._ask("GET", path, query, None)
+
+    def post(self, path: str, body: object = None, **query: object) -> Any:
+        """Send a JSON body (or none)."""
+        return self._ask("POST", path, query, body)
+
+    def delete(self, path: str, **query: object) -> Any:
+        """Delete."""
+        return self._ask("DELETE", path, query, None)
+
+    def stream(
+        self, path: str, last_event_id: str | int | None = None, *, patience_s: float = 60.0, **query: object
+    ) -> Iterator[Event]:
+        """Follow an event stream, going on behind the last event over reconnects.
+
+        Raises at once when there is nothing to connect to at first, and later after ``patience_s`` without a daemon.
+        """
+        last = None if last_event_id is None else str(last_event_id)
+        lost_at: float | None = None
+        first = True
+        while True:
+            try:
+                for event in _follow(self.socket_path, _target(path, query), last, self.timeout_s):
+                    first, lost_at = False, None
+                    if event is not None:
+                        last = event.id or last
+                        yield event
+            except (Unreachable, TimedOut) as error:
+                now = time.monotonic()
+                lost_at = now if lost_at is None else lost_at
+                if first or now - lost_at >= patience_s:
+                    raise error
+            query.pop("after", None)  # Last-Event-ID knows better now
+            time.sleep(0.5)
+
+    def close(self) -> None:
+        """Hang up."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _ask(self, method: str, path: str, query: dict[str, object], body: object) -> Any:
+        head, payload = _request(method, _target(path, query), body)
+        wait_s = query.get("wait_s")
+        timeout_s = self.timeout_s + (float(wait_s) if isinstance(wait_s, (int, float)) else 0.0)
+        kept, self._connection = self._connection, None
+        if kept is not None and method == "POST":
+            kept.close()  # a daemon that hung up meanwhile would leave us not knowing whether it took the request
+            kept = None
+        connection = kept or _Connection(self.socket_path, timeout_s)
+        try:
+            status, headers, answer = connection.exchange(head + payload, timeout_s)
+        except _HungUp as gone:
+            connection.close()
+            if kept is None:
+                raise _unreachable(self.socket_path, "it hung up before it answered") from gone
+            connection = _Connection(self.socket_path, timeout_s)  # it had only grown tired of waiting for us
+            try:
+                status, headers, answer = connection.exchange(head + payload, timeout_s)
+            except _HungUp as again:
+                connection.close()
+                raise _unreachable(self.socket_path, "it hung up before it answered") from again
+        except BaseException:
+            connection.close()
+            raise
+        if headers.get("connection", "").lower() == "close":
+            connection.close()
+        else:
+            self._connection = connection
+        return _decoded(status, headers, answer)
+
+
+class _HungUp(Exception):
+    """The other end closed the connection before a whole answer."""
+
+
+class _Connection:
+    """One connection: send a request, read an answer of known length or in chunks."""
+
+    def __init__(self, path: str, timeout_s: float) -> None:
+        self._socket = _connected(path, timeout_s)
+        self._rest = b""
+
+    def exchange(self, request: bytes, timeout_s: float) -> tuple[int, dict[str, str], bytes]:
+        """Send a request and read its whole answer."""
+        status, headers = self.begin(request, timeout_s)
+        return status, headers, b"".join(self.pieces(status, headers))
+
+    def begin(self, request: bytes, timeout_s: float) -> tuple[int, dict[str, str]]:
+        """Send a request and read the head of its answer."""
+        self._socket.settimeout(timeout_s)
+        try:
+            self._socket.sendall(request)
+        except TimeoutError:
+            raise _late() from None
+        except OSError:  # it may have answered (413) and hung up while we sent
+            pass
+        while True:
+            lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
+            status = int(lines[0].split(" ", 2)[1])
+            if status != 100:
+                break
+        headers = {}
+        for line in lines[1:]:
+            name, _, value = line.partition(":")
+            headers[name.strip().lower()] = value.strip()
+        return status, headers
+
+    def pieces(self, status: int, headers: dict[str, str]) -> Iterator[bytes]:
+        """Read the body as it comes."""
+        if status == 204:
+            return
+        if "chunked" in headers.get("transfer-encoding", "").lower():
+            while size := int(self._until(b"\r\n").split(b";")[0], 16):
+                yield self._exactly(size)
+                self._until(b"\r\n")
+            self._until(b"\r\n")
+        elif "content-length" in headers:
+            yield self._exactly(int(headers["content-length"]))
+        else:
+            headers["connection"] = "close"
+            while True:
+                try:
+                    yield self._more()
+                except _HungUp:
+                    return
+
+    def close(self) -> None:
+        """Hang up."""
+        self._socket.close()
+
+    def _until(self, mark: bytes) -> bytes:
+        while mark not in self._rest:
+            self._rest += self._more()
+        found, _, self._rest = self._rest.partition(mark)
+        return found
+
+    def _exactly(self, size: int) -> bytes:
+        pieces, have = [self._rest], len(self._rest)
+        while have < size:
+            pieces.append(self._more())
+            have += len(pieces[-1])
+        whole = b"".join(pieces)
+        self._rest = whole[size:]
+        return whole[:size]
+
+    def _more(self) -> bytes:
+        try:
+            data = self._socket.recv(_CHUNK)
+        except TimeoutError:
+            raise _late() from None
+        except OSError as error:
+            raise _HungUp from error
+        if not data:
+            raise _HungUp
+        return data
+
+
+def _follow(path: str, target: str, last: str | None, timeout_s: float) -> Iterator[Event | None]:
+    """Read one connection's worth of an event stream; None for a sign of life."""
+    extra = f"Last-Event-ID: {last}\r\n" if last is not None else ""
+    head, _ = _request("GET", target, None, f"Accept: text/event-stream\r\n{extra}")
+    connection = _Connection(path, timeout_s)
+    try:
+        status, headers = connection.begin(head, timeout_s)
+        if status != 200:
+            _decoded(status, headers, b"".join(connection.pieces(status, headers)))
+        yield None
+        connection._socket.settimeout(SILENCE_S)
+        rest = b""
+        for piece in connection.pieces(status, headers):
+            *blocks, rest = (rest + piece).split(b"\n\n")
+            for block in blocks:
+                yield _event(block.decode())
+    except _HungUp as error:
+        raise _unreachable(path, "it ended the stream") from error
+    finally:
+        connection.close()
+
+
+def _event(block: str) -> Event | None:
+    """Read one block of an event stream; None for a comment."""
+    import json
+
+    fields: dict[str, list[str]] = {}
+    for line in block.split("\n"):
+        name, _, value = line.partition(":")
+        fields.setdefault(name, []).append(value.removeprefix(" "))
+    if "data" not in fields:
+        return None
+    data = json.loads("\n".join(fields["data"]))
+    return Event(fields.get("id", [""])[-1], fields.get("event", ["message"])[-1], data)
+
+
+def _request(method: str, target: str, body: object, extra: str = "") -> tuple[bytes, bytes]:
+    payload = b""
+    if body is not None:
+        import json
+
+        payload = json.dumps(body).encode()
+        extra += "Content-Type: application/json\r\n"
+    if method == "POST":
+        extra += f"Content-Length: {len(payload)}\r\n"
+    return f"{method} {target} HTTP/1.1\r\nHost: graped\r\n{extra}\r\n".encode("latin-1"), payload
+
+
+def _target(path: str, query: dict[str, object]) -> str:
+    """Write path and query; both are quoted here."""
+    pairs = [f"{name}={_quoted(_word(value), b'')}" for name, value in query.items() if value is not None]
+    return _quoted(path, b"/%?=&") + (f"?{'&'.join(pairs)}" if pairs else "")
+
+
+def _word(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _quoted(text: str, also: bytes) -> str:
+    return "".join(chr(one) if one in _SAFE or one in also else f"%{one:02X}" for one in text.encode())
+
+
+def _decoded(status: int, headers: dict[str, str], body: bytes) -> Any:
+    """Decode an answer. Raises: ApiError."""
+    kind = headers.get("content-type", "")
+    value: Any = None
+    if body and "json" in kind:
+        import json
+
+        value = json.loads(body)
+    elif body:
+        value = body.decode(errors="replace")
+    if status >= 400:
+        raise api_error(status, value if isinstance(value, dict) else {})
+    return value
+
+
+def api_error(status: int, told: dict[str, Any]) -> ApiError:
+    """Rebuild the error that a problem tells of."""
+    code = str(told.get("code") or "internal")
+    kind = _kinds().get(code)
+    bases = (ApiError, kind) if kind is not None else (ApiError,)
+    detail = str(told.get("detail") or f"graped answered {status}")
+    names = {"code": code, "title": str(told.get("title") or ApiError.title)}
+    error: ApiError = type(kind.__name__ if kind else "ApiError", bases, names)(
+        detail, hint=str(told.get("hint") or "")
+    )
+    error.status = status
+    error.problems = tuple(map(str, told.get("problems") or ()))
+    error.request_id = str(told.get("request_id") or "")
+    return error
+
+
+def _kinds() -> dict[str, type[GrapeError]]:
+    found = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GrapeError)]
+    return {kind.code: kind for kind in found if kind is not GrapeError}
+
+
+def _connected(path: str, timeout_s: float) -> _socket.socket:
+    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
+    connection.settimeout(timeout_s)
+    try:
+        connection.connect(path)
+    except PermissionError as error:
+        connection.close()
+        raise AccessDenied(
+            f"no access to {path}",
+            hint='users of group grape may: sudo usermod -aG grape "$USER", then log in again',
+        ) from error
+    except TimeoutError as error:
+        connection.close()
+        raise _late() from error
+    except OSError as error:
+        connection.close()
+        raise _unreachable(path, str(error.strerror or error).lower()) from error
+    return connection
+
+
+def _unreachable(path: str, why: str) -> Unreachable:
+    return Unreachable(
+        f"nobody answers on {path}: {why}",
+        hint="start it with: sudo systemctl start graped (or, to try it without hardware: graped --simulate)",
+    )
+
+
+def _late() -> TimedOut:
+    return TimedOut("graped did not answer in time", hint="journalctl -u graped shows what it is doing")

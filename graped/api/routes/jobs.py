@@ -1,0 +1,83 @@
+"""Jobs: list, show, wait for, cancel."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from fastapi import Request, Response
+
+from graped.api import power_views, types
+from graped.api.answers import answer
+from graped.api.backend import Backend
+from graped.api.documents import errors
+from graped.api.params import Flag, Id, Limit, PathId, Version, WaitS
+from graped.api.peer import who
+from graped.api.routes.context import BackendOf, topic
+from graped.api.waiting import changed, stopping
+from graped.core.jobs import Job
+from graped.errors import Conflict, NotFound
+from graped.store.jobs import StoredJob
+
+router = topic("jobs")
+
+
+@router.get("/v1/jobs", response_model=list[types.Job], responses=errors())
+async def jobs(backend: BackendOf, limit: Limit = 50, before: Id = None, open: Flag = False) -> Response:
+    """List jobs, newest first; ``before`` an id goes back in time, ``open`` leaves out what has ended."""
+    state = backend.state
+    found: dict[int, Job | StoredJob] = {
+        number: job
+        for number, job in state.jobs.items()
+        if (before is None or number < before) and not (open and job.ended is not None)
+    }
+    if not open and len(found) < limit:
+        for old in await backend.archive.jobs(limit, before):
+            found.setdefault(old.id, old)
+    newest = sorted(found, reverse=True)[:limit]
+    told = tuple(power_views.job(state, backend.clock, found[number]) for number in newest)
+    return answer(tuple[types.Job, ...], told)
+
+
+@router.get("/v1/jobs/{id}", response_model=types.Job, responses=errors(404))
+async def job(
+    request: Request,
+    backend: BackendOf,
+    id: PathId,
+    wait_s: WaitS = 0.0,
+    until: Literal["changed", "ended"] = "changed",
+    differs_from: Version = None,
+) -> Response:
+    """Show a job; with ``wait_s`` once it has changed or ended.
+
+    A change is one against ``differs_from`` (the ``version`` of the job that the caller has), else against now.
+    """
+    view = await _view(backend, id)
+    known = view.version if differs_from is None else differs_from
+    deadline = backend.clock.monotonic() + wait_s
+    while view.ended is None and not stopping(request).is_set():
+        left = deadline - backend.clock.monotonic()
+        if left <= 0 or (until == "changed" and view.version != known):
+            break
+        state = await changed(request, backend, backend.state.revision, left)
+        if state.jobs.get(id) is None or await request.is_disconnected():
+            break
+        view = await _view(backend, id)
+    return answer(types.Job, view)
+
+
+@router.post("/v1/jobs/{id}/cancel", response_model=types.Job, responses=errors(404, 409))
+async def cancel(request: Request, backend: BackendOf, id: PathId) -> Response:
+    """Cancel what of a job still waits. What is on its way into a port is not called back."""
+    if id not in backend.state.jobs:
+        old = await _view(backend, id)
+        raise Conflict(f"job {id} has ended: {old.outcome}")
+    return answer(
+        types.Job, power_views.job(backend.state, backend.clock, await backend.cancel(id, by=who(request.scope)))
+    )
+
+
+async def _view(backend: Backend, number: int) -> types.Job:
+    job = backend.state.jobs.get(number) or await backend.archive.job(number)
+    if job is None:
+        raise NotFound(f"there is no job {number}", hint="`grapecli jobs` lists them")
+    return power_views.job(backend.state, backend.clock, job)
