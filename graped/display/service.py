@@ -21,6 +21,7 @@ from graped.hardware.protocols import Edge, Gpio, I2cBus
 
 IDLE_S = 30.0  # without a touch: back to the first page
 FIRST_RETRY_S = 1.0
+REPAINT_S = 60.0  # noise on the cable may change what the glass shows, and nobody can read it back
 FAILURES_TO_LOSE = 3  # refreshes in a row that the bus refused
 BUS_OF_CLUSTERHAT = 1  # its expander sits at the display's address
 
@@ -92,12 +93,16 @@ class DisplayService:
         """Refresh until the board stops answering."""
         knob = Knob(self._clock)
         shown: Page | None = None
+        painted_at = self._clock()
         failures = 0
         while failures < FAILURES_TO_LOSE:
             self._touched.clear()
             try:
                 port, configured = await self._on(bus, lambda: _look(panel))
                 page = knob.turn(port, pages(self._state(), self._clock()))
+                if self._clock() - painted_at >= REPAINT_S:
+                    shown, painted_at = None, self._clock()
+                    await self._on(bus, panel.repaint)
                 if page != shown or configured:
                     await self._on(bus, _showing(panel, page))
                 shown, failures = page, 0
@@ -181,10 +186,10 @@ def candidate_buses(config: Config, present: frozenset[int]) -> tuple[int, ...]:
 
 def _look(panel: Panel) -> tuple[int, bool]:
     """Read the inputs, and set the board up where it is not (new, or it lost its power): (port, set up now)."""
-    configured = not panel.configured()
-    if configured:
+    lost = not panel.configured() and not panel.configured()  # asked twice: a single read may be noise
+    if lost:
         panel.configure()
-    return panel.inputs(), configured
+    return panel.inputs(), lost
 
 
 def _showing(panel: Panel, page: Page) -> Callable[[], None]:

@@ -11,6 +11,7 @@ from graped.hardware.chips.pca9555 import Pca9555, Register
 from graped.hardware.protocols import I2cBus
 
 CONFIGURATION = (0x00, 0xE0)  # port 0 and port 1 bits 0-4 drive; button and encoder are read
+UNREADABLE = (bytes(lcd.COLUMNS),) * lcd.ROWS  # differs in every cell from anything that is ever shown
 BLANK = (lcd.encode_row(""),) * lcd.ROWS
 
 
@@ -59,6 +60,14 @@ class Panel:
             for column, codes in lcd.changes(was, now):
                 self._send(lcd.place(row, column, codes))
         self._shown = rows
+
+    def repaint(self) -> None:
+        """Have the next ``show`` write everything: what noise on the cable changed cannot be read back."""
+        if self._shown is not None:
+            self._shown = None
+            self._chip.write(Register.OUTPUT_1, self._lamps)
+            self._send(lcd.REASSURE)
+            self._shown = UNREADABLE
 
     def inputs(self) -> int:
         """Read input port 1 (button and encoder); this also releases the interrupt line."""

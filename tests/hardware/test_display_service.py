@@ -210,6 +210,18 @@ def test_a_board_that_lost_its_power_between_two_looks_is_set_up_again() -> None
     asyncio.run(main())
 
 
+def test_what_noise_wrote_on_the_glass_is_gone_within_a_minute() -> None:
+    async def main() -> None:
+        async with Bench().running() as bench:
+            await bench.until(bench.shows("grape"))
+            bench.board.board.lcd.ddram[0:5] = b"GR#PE"
+            bench.now += 60.0
+            await bench.until(bench.shows("grape"))
+            assert bench.reports == ["display.found"]
+
+    asyncio.run(main())
+
+
 def test_a_single_error_loses_nothing() -> None:
     async def main() -> None:
         async with Bench().running() as bench:

@@ -108,6 +108,27 @@ def test_a_bus_that_fails_anywhere_is_repaired_by_the_next_show(works: int) -> N
     assert (shown.lines, shown.red, shown.green) == (HELLO, True, True)
 
 
+@given(st.integers(0, 255).filter(lambda code: not 0x20 <= code <= 0x2F), st.binary(max_size=3))
+def test_repainting_undoes_what_noise_did_to_the_lcd(instruction: int, letters: bytes) -> None:
+    bus, panel = make()
+    panel.show(HELLO, red=False, green=True)
+    bus.board.lcd.fall(rs=False, rw=False, data=instruction)  # all but the change to four bits
+    for letter in letters:
+        bus.board.lcd.fall(rs=True, rw=False, data=letter)
+    bus.sleep(0.01)
+    panel.repaint()
+    panel.show(HELLO, red=False, green=True)
+    shown = bus.board.shown()
+    assert (shown.lines, shown.red, shown.green) == (HELLO, False, True)
+
+
+def test_repainting_does_not_blank_what_is_shown() -> None:
+    bus, panel = make()
+    panel.show(HELLO, red=False, green=True)
+    panel.repaint()
+    assert bus.board.shown().lines == HELLO
+
+
 def test_reading_the_inputs_releases_the_interrupt() -> None:
     bus, panel = make()
     panel.inputs()

@@ -19,6 +19,7 @@ class Instruction(IntFlag):
     """Instruction codes (table 6), to be joined with their bits."""
 
     CLEAR = 0x01
+    HOME = 0x02
     ENTRY_MODE = 0x04
     DISPLAY = 0x08
     FUNCTION_SET = 0x20
@@ -65,6 +66,12 @@ INITIALISE = (
     Transfer(value=Instruction.CLEAR, wait_s=CLEAR_WAIT_S),
     Transfer(value=Instruction.ENTRY_MODE | Bit.INCREMENT),
     Transfer(value=Instruction.DISPLAY | Bit.DISPLAY_ON),
+)
+# Puts right whatever a disturbed instruction may have changed, without blanking the text.
+REASSURE = (
+    INITIALISE[3],
+    Transfer(value=Instruction.HOME, wait_s=CLEAR_WAIT_S),  # undoes a shift
+    *INITIALISE[6:],
 )
 
 # ROM A00 is ASCII but for these; its upper half holds a few signs that we use.
