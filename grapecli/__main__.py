@@ -10,6 +10,7 @@ import click
 from grapecli import exits
 from grapecli.app import cli
 from grapecli.failure import tell, tell_usage
+from grapecli.session import ReaderGone
 from graped.errors import GrapeError
 
 
@@ -20,7 +21,7 @@ def main(args: list[str] | None = None) -> int:
     try:
         code = _run(argv, as_json)
         sys.stdout.flush()
-    except BrokenPipeError:  # the reader went away (| head): not an error of ours
+    except (BrokenPipeError, ReaderGone):  # the reader went away (| head): not an error of ours
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return exits.OK
     return code

@@ -12,9 +12,8 @@ from grapecli.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from graped.api.client import Client
-
     from grapecli.words import Json
+    from graped.api.client import Client
 
 PAGE = 500
 
@@ -42,9 +41,9 @@ def events(session: Session, follow: bool, since_s: float | None, limit: int | N
         _print(session, event)
     try:
         last = found[-1]["id"] if found else _newest(client)
-        for event in client.stream("/v1/events/stream", last):
-            if _is_of(event, kind):
-                _print(session, event)
+        for fresh in client.stream("/v1/events/stream", last):
+            if _is_of(fresh.data, kind):
+                _print(session, fresh.data)
     except KeyboardInterrupt:
         pass  # the way to end it: no failure
     return None
@@ -78,13 +77,11 @@ def _is_of(event: Json, kind: str | None) -> bool:
 
 def _print(session: Session, event: Json) -> None:
     """Print one event and send it off at once: somebody watches."""
-    import sys
-
     if session.json:
         session.print_json(event)
     else:
         session.print(_line(session, event))
-    sys.stdout.flush()
+    session.flush()
 
 
 def _line(session: Session, event: Json) -> str:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 ENDED = ("done", "completed_with_errors", "failed", "cancelled", "interrupted")
 POLL_S = 2.0  # one long poll; a change between two of them shows this late at most
 PATIENCE_S = 600.0  # a boot that nothing has been seen of for so long is not waited for any more
-_BOOT_HINT = "The nodes stay on; grapecli status shows how far they come."
+BOOT_HINT = "The nodes stay on; grapecli status shows how far they come."
 PAUSE_S = 0.1  # between two answers, so that a busy cluster is not asked without end
 
 
@@ -39,14 +39,18 @@ class Deadline:
             raise TimedOut(f"{what} after {self.timeout_s:g} s.", hint=hint)
 
 
+def job_hint(job: Json) -> str:
+    """Say how to look after a job that nobody waits for any more."""
+    return f"The job goes on; grapecli jobs show {job['id']} shows it, grapecli jobs cancel {job['id']} cancels it."
+
+
 def job(client: Client, job: Json, deadline: Deadline) -> Iterator[Json]:
     """Yield a job at each change, the last time when it ended. Raises TimedOut."""
-    hint = f"The job goes on; grapecli jobs show {job['id']} shows it, grapecli jobs cancel {job['id']} cancels it."
     while True:
         yield job
         if job["outcome"] in ENDED:
             return
-        deadline.check(f"Job {job['id']} is still {job['outcome']}", hint)
+        deadline.check(f"Job {job['id']} is still {job['outcome']}", job_hint(job))
         time.sleep(min(PAUSE_S, deadline.left_s()))
         job = client.get(f"/v1/jobs/{job['id']}", wait_s=round(deadline.left_s(), 3))
 
@@ -65,8 +69,8 @@ def boot(client: Client, names: list[str], deadline: Deadline) -> Iterator[dict[
         stages = [(node["stage"], node["stage_reason"]) for node in nodes.values()]
         if stages != before:
             patience, before = Deadline(PATIENCE_S), stages
-        deadline.check("Not every node is up", _BOOT_HINT)
-        patience.check("Not every node is up, and none has come any further", _BOOT_HINT)
+        deadline.check("Not every node is up", BOOT_HINT)
+        patience.check("Not every node is up, and none has come any further", BOOT_HINT)
         time.sleep(min(PAUSE_S, deadline.left_s()))
         client.get("/v1/revision", differs_from=status["revision"], wait_s=round(deadline.left_s(), 3))
 

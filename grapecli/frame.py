@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -12,6 +11,7 @@ import click
 from grapecli.session import Session
 
 CONTEXT = {"help_option_names": ["-h", "--help"]}
+COMPLETION_S = 0.5  # a person waits for a completion with the key still down
 COLORS = ("auto", "always", "never")
 
 
@@ -115,13 +115,12 @@ def complete_nodes(ctx: click.Context, _param: click.Parameter, incomplete: str)
     """Complete the last name of a node set; silent when the daemon does not answer at once."""
     from graped.errors import GrapeError
 
-    socket = ctx.ensure_object(Session).socket or os.environ.get("GRAPE_SOCKET")
-    session = Session()
-    session.socket = socket
+    session = ctx.ensure_object(Session)
+    session.timeout_s = COMPLETION_S
     cut = max(incomplete.rfind(mark) for mark in ",!&^") + 1
     head, part = incomplete[:cut], incomplete[cut:]
     try:
-        status = session.client(timeout_s=0.5).get("/v1/status")
+        status = session.client().get("/v1/status")
     except (GrapeError, OSError, ValueError):
         return []
     groups = ["@all", "@on", "@off", "@up", "@unknown", "@fault", "@empty"]

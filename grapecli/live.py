@@ -55,9 +55,15 @@ class Live:
         grid = Table.grid(padding=(0, 2))
         for name in names[:room]:
             place = places[name]
-            bar = ProgressBar(total=100, completed=100 if place.end else _SHARE.get(place.step, 0), width=20)
-            grid.add_row(name, bar, Text(str(place), style=_STYLE[place.end]))
+            grid.add_row(name, _bar(place), Text(str(place), style=_STYLE[place.end]))
         ended = sum(1 for place in places.values() if place.end)
         hidden = f", {len(names) - room} not shown" if len(names) > room else ""
         grid.add_row(Text(f"{ended} of {len(names)}{hidden}", style="dim"))
         return grid
+
+
+def _bar(place: Place) -> ProgressBar:
+    """Draw how far a node is on its way; one that failed keeps a full red bar."""
+    share = 100 if place.end else _SHARE.get(place.step, 0)
+    style = _STYLE[place.end]
+    return ProgressBar(total=100, completed=share, width=20, complete_style=style, finished_style=style)

@@ -8,7 +8,6 @@ from typing import Any
 import click
 
 from grapecli import exits, follow, plan, waiting
-from grapecli.failure import Interrupted
 from grapecli.fold import fold
 from grapecli.frame import Command, Group, join, nodes_argument, pass_session, span
 from grapecli.session import Session
@@ -124,11 +123,7 @@ def _switch(
     if wait is None:
         return _accepted(session, job, planned)
     _tell_already(session, planned)
-    try:
-        return waiting.wait(session, job, deadline, up=wait == "up")
-    except KeyboardInterrupt:
-        hint = f"grapecli jobs show {job['id']} shows it, grapecli jobs cancel {job['id']} cancels it."
-        raise Interrupted(f"Job {job['id']} goes on.", hint=hint) from None
+    return waiting.wait(session, job, deadline, up=wait == "up")
 
 
 def _show_plan(session: Session, planned: Json) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 from grapecli.paint import Paint
@@ -13,8 +12,11 @@ if TYPE_CHECKING:  # typing itself would cost start-up time
 
     from graped.api.client import Client
 
-DEFAULT_SOCKET = "/run/grape/graped.sock"
 REQUEST_TIMEOUT_S = 10.0
+
+
+class ReaderGone(Exception):
+    """Whoever read our output has gone (``| head``). No OSError: click would make exit code 1 of that."""
 
 
 class Session:
@@ -24,31 +26,40 @@ class Session:
         self.socket: str | None = None
         self.json = False
         self.color = "auto"
+        self.timeout_s = REQUEST_TIMEOUT_S
+        self._client: Client | None = None
 
-    @property
-    def socket_path(self) -> str:
-        """The socket: ``--socket``, else ``GRAPE_SOCKET``, else the documented place."""
-        return self.socket or os.environ.get("GRAPE_SOCKET") or DEFAULT_SOCKET
+    def client(self) -> Client:
+        """Give the client of the daemon; one for the whole run. Nothing is sent yet."""
+        if self._client is None:
+            from graped.api.client import Client
 
-    def client(self, timeout_s: float = REQUEST_TIMEOUT_S) -> Client:
-        """Make a client of the daemon. Nothing is sent yet."""
-        from graped.api.client import Client
-
-        return Client(self.socket_path, timeout_s)
+            self._client = Client(self.socket, self.timeout_s)  # without --socket: GRAPE_SOCKET, else the usual place
+        return self._client
 
     def paint(self, stream: TextIO | None = None) -> Paint:
         """Choose colours and glyphs for a stream (default: stdout)."""
         return Paint.choose(self.color, stream or sys.stdout)
 
     def print(self, text: str = "") -> None:
-        """Print data: one or more lines on stdout."""
-        sys.stdout.write(text + "\n")
+        """Print data: one or more lines on stdout. Raises ReaderGone."""
+        try:
+            sys.stdout.write(text + "\n")
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def print_json(self, value: Any) -> None:
-        """Print one JSON value on one line of stdout."""
+        """Print one JSON value on one line of stdout. Raises ReaderGone."""
         import json
 
-        sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+        self.print(json.dumps(value, ensure_ascii=False))
+
+    def flush(self) -> None:
+        """Send off what was printed: somebody watches. Raises ReaderGone."""
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            raise ReaderGone from None
 
     def note(self, text: str) -> None:
         """Say something that is not data, on stderr; silent with ``--json``, where stderr is for errors alone."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from grapecli import exits, follow, progress, result
+from grapecli.failure import Interrupted
 from graped.errors import TimedOut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from graped.api.client import Client
-
     from grapecli.result import Entry
     from grapecli.session import Session
     from grapecli.words import Json
+    from graped.api.client import Client
 
 
 class Wait:
@@ -65,11 +65,20 @@ def wait(session: Session, job: Json, deadline: follow.Deadline, *, up: bool) ->
         waiting.view.close()
         _tell(session, waiting, up=up)
         raise
+    except KeyboardInterrupt:
+        raise _interrupted(waiting.job) from None
     finally:
         waiting.view.close()
     _tell(session, waiting, up=up)
     failed = waiting.job["outcome"] != "done" or any(reason for _name, _word, reason in waiting.entries())
     return exits.FAILED if failed else exits.OK
+
+
+def _interrupted(job: Json) -> Interrupted:
+    """Say what goes on although nobody waits for it any more."""
+    if job["outcome"] in follow.ENDED:
+        return Interrupted("The power is switched; the nodes go on booting.", hint=follow.BOOT_HINT)
+    return Interrupted(f"Job {job['id']} goes on.", hint=follow.job_hint(job))
 
 
 def _tell(session: Session, waiting: Wait, *, up: bool) -> None:

@@ -49,7 +49,7 @@ class Answer(BaseHTTPRequestHandler):
                     return
             raise Refuse(404, "not_found", f"There is no {url.path}.")
         except Refuse as refusal:
-            self._send(refusal.body["status"], refusal.body, "application/problem+json")
+            self._send(int(str(refusal.body["status"])), refusal.body, "application/problem+json")
         except BrokenPipeError:
             pass
 
@@ -69,7 +69,7 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         while not self.server.stopping:
             with rack.changed:
-                rack.changed.wait_for(lambda seen=last: len(rack.events) > seen, timeout=0.1)
+                rack.wait_for_events(last, timeout_s=0.1)
                 fresh = rack.events[last:]
             for event in fresh:
                 last = event["id"]

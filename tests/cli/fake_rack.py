@@ -66,6 +66,10 @@ class Rack:
             self.revision += 1
             self.changed.notify_all()
 
+    def wait_for_events(self, known: int, timeout_s: float) -> None:
+        """Wait for more events than are known; the caller holds ``changed``."""
+        self.changed.wait_for(lambda: len(self.events) > known, timeout=timeout_s)
+
     def log(self, kind: str, message: str, **fields: Any) -> None:
         event = {"id": len(self.events) + 1, "time": wall(), "kind": kind, "message": message,
                  "stack": None, "node": None, "job": None, "fields": {}} | fields  # fmt: skip
