@@ -22,6 +22,7 @@ I2C_TIMEOUT = 0x0702  # in units of 10 ms
 ADAPTER_TIMEOUT_10MS = 5  # the kernel's own is 1 s; the longest transaction here takes 0.5 ms
 
 _NACKS = frozenset({errno.EREMOTEIO, errno.ENXIO, errno.ENODEV, errno.EIO})
+CLOSE_WAIT_S = 0.2  # graped must be able to stop while a transaction hangs in the kernel
 FIRST_PAUSE_S = 1.0  # before a missing bus is asked for again; doubles
 
 
@@ -79,11 +80,15 @@ class SmbusBus:
         return int(self._call("read word", address, lambda smbus: smbus.read_word_data(address, register)))
 
     def close(self) -> None:
-        """Close the device file; the next transaction opens it again."""
-        with self._lock:
+        """Close the device file, unless a transaction hangs in it; the next transaction opens it again."""
+        if not self._lock.acquire(timeout=CLOSE_WAIT_S):
+            return
+        try:
             if self._smbus is not None:
                 self._smbus.close()
                 self._smbus = None
+        finally:
+            self._lock.release()
 
     def _call(self, what: str, address: int, transact: Callable[[Any], T]) -> T:
         with self._lock:

@@ -158,6 +158,26 @@ def test_two_threads_never_mix_address_and_data() -> None:
     assert not failures
 
 
+def test_a_transaction_that_hangs_in_the_kernel_does_not_keep_us_from_closing() -> None:
+    entered, let_go = threading.Event(), threading.Event()
+
+    class Hangs(Smbus):
+        def read_byte(self, address: int) -> int:
+            entered.set()
+            assert let_go.wait(5.0)
+            return 0
+
+    smbus = Hangs()
+    bus = SmbusBus(1, open_bus=lambda _: smbus)
+    thread = threading.Thread(target=bus.receive_byte, args=(0x38,))
+    thread.start()
+    assert entered.wait(5.0)
+    bus.close()  # comes back
+    assert not smbus.closed
+    let_go.set()
+    thread.join()
+
+
 # --- patience -----------------------------------------------------------------------------------------
 
 
