@@ -1,0 +1,145 @@
+"""Look up a meter's history: the finest tables that are needed and still there, folded into points."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from graped.model import MeterKind
+from graped.store.buckets import KINDS, MINUTE_S, QUARTER_S
+
+_NEVER_MS = 1 << 62
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Samples of ``[at, at + step)``: ``at`` is unix seconds, the values are in the milli-unit of their kind."""
+
+    at: float
+    mean: int
+    least: int
+    most: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """Samples folded into one, or one sample: from ``at_ms`` on, how many, their sum and their ends."""
+
+    at_ms: int
+    count: int
+    sum: int
+    least: int
+    most: int
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Unix milliseconds ``[since, until)``."""
+
+    since: int
+    until: int
+
+    def cut(self, *, since: int = 0, until: int = _NEVER_MS) -> Span:
+        """The part of it that also lies in another span."""
+        return Span(max(self.since, since), min(self.until, until))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """One question. ``minutes_to`` and ``quarters_to``: the newest samples that are in buckets of that width."""
+
+    stack: int
+    kind: MeterKind
+    span: Span
+    step_ms: int
+    minutes_to: int = 0
+    quarters_to: int = 0
+
+
+def read_cells(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[Cell]:
+    """What the disk knows; no sample is in two cells. Where the wanted table ends, the next coarser one goes on."""
+    span, step_s = wanted.span, wanted.step_ms / 1000
+    if step_s >= QUARTER_S:
+        yield from _buckets(connection, "quarters", wanted, span)
+        yield from _samples(connection, wanted, span, after_id=wanted.quarters_to)
+        return
+    minutes = _edge_ms(connection, "SELECT min(at) * 1000 FROM minutes", QUARTER_S)
+    if step_s >= MINUTE_S:
+        yield from _buckets(connection, "quarters", wanted, span.cut(until=minutes))
+        yield from _buckets(connection, "minutes", wanted, span.cut(since=minutes))
+        yield from _samples(connection, wanted, span, after_id=wanted.minutes_to)
+        return
+    samples = _edge_ms(connection, "SELECT at FROM samples ORDER BY id LIMIT 1", MINUTE_S)
+    yield from _buckets(connection, "quarters", wanted, span.cut(until=min(minutes, samples)))
+    yield from _buckets(connection, "minutes", wanted, span.cut(since=minutes, until=samples))
+    yield from _samples(connection, wanted, span.cut(until=samples), after_id=wanted.minutes_to)
+    yield from _samples(connection, wanted, span.cut(since=samples), after_id=-1)
+
+
+def effective_step_ms(step_s: float) -> int:
+    """The step that is really used: buckets are not split, so 100 s becomes 120 s. At least 1 ms: each sample."""
+    step_ms = max(1, round(step_s * 1000))
+    for width_s in (QUARTER_S, MINUTE_S):
+        if step_ms >= width_s * 1000:
+            return -(-step_ms // (width_s * 1000)) * width_s * 1000
+    return step_ms
+
+
+def fold(cells: Iterable[Cell], step_ms: int) -> list[Point]:
+    """Fold cells into points of one step each, oldest first. Means are rounded half up."""
+    points: dict[int, Cell] = {}
+    for cell in cells:
+        start = cell.at_ms // step_ms * step_ms
+        old = points.get(start)
+        points[start] = cell if old is None else _add(old, cell)
+    return [
+        Point(
+            at=start / 1000,
+            mean=(2 * cell.sum + cell.count) // (2 * cell.count),
+            least=cell.least,
+            most=cell.most,
+            count=cell.count,
+        )
+        for start, cell in sorted(points.items())
+    ]
+
+
+def _add(one: Cell, other: Cell) -> Cell:
+    return Cell(
+        one.at_ms,
+        one.count + other.count,
+        one.sum + other.sum,
+        min(one.least, other.least),
+        max(one.most, other.most),
+    )
+
+
+def _buckets(connection: sqlite3.Connection, table: str, wanted: Wanted, span: Span) -> Iterator[Cell]:
+    rows = connection.execute(
+        f"SELECT at * 1000, count, sum, least, most FROM {table} "  # noqa: S608 - our own names
+        "WHERE at >= ? AND at < ? AND stack = ? AND kind = ?",
+        (-(-span.since // 1000), -(-span.until // 1000), wanted.stack, KINDS.index(wanted.kind)),
+    )
+    return (Cell(*row) for row in rows)
+
+
+def _samples(connection: sqlite3.Connection, wanted: Wanted, span: Span, after_id: int) -> Iterator[Cell]:
+    column = wanted.kind.value
+    # "+id": the index on time is the narrower way unless only the newest samples are asked for
+    rows = connection.execute(
+        f"SELECT at, 1, {column}, {column}, {column} FROM samples "  # noqa: S608 - our own names
+        f"WHERE at >= ? AND at < ? AND {'+' if after_id < 0 else ''}id > ? AND stack = ? AND {column} IS NOT NULL",
+        (span.since, span.until, after_id, wanted.stack),
+    )
+    return (Cell(*row) for row in rows)
+
+
+def _edge_ms(connection: sqlite3.Connection, query: str, width_s: int) -> int:
+    """The start of the first whole bucket of the next coarser table at or after a table's oldest row."""
+    row = connection.execute(query).fetchone()
+    if row is None or row[0] is None:
+        return _NEVER_MS
+    width_ms = width_s * 1000
+    return int(-(-row[0] // width_ms) * width_ms)
