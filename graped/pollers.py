@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TypeVar
@@ -63,6 +63,7 @@ class Pollers:
 
     def __init__(
         self,
+        stacks: Iterable[int],
         config: Callable[[], Config],
         specs: Mapping[str, DriverSpec],
         resources: Resources,
@@ -74,7 +75,7 @@ class Pollers:
         self._resources = resources
         self._lanes = lanes
         self._clock = clock
-        self._stacks = {key: _Stack(key=key) for key in config().cluster.stacks}
+        self._stacks = {key: _Stack(key=key) for key in stacks}
         self.post: Callable[[Event], None] = lambda event: None
         self.verified: Callable[[int], int | None] = lambda stack: None
 

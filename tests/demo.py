@@ -10,7 +10,6 @@ import tempfile
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
 BIN = Path(sys.executable).parent
 START_S = 20.0
 
@@ -42,8 +41,8 @@ def main() -> None:
     """Show the main job; end with code 0 and nothing left running."""
     room = Path(tempfile.mkdtemp(prefix="grape-demo-"))
     socket = room / "graped.sock"
-    command = [BIN / "graped", "--simulate", "--config", HERE / "demo.toml", "--state-dir", room, "--socket", socket]
-    say(f"$ graped --simulate --config tests/demo.toml --state-dir {room} --socket {socket}")
+    command = [BIN / "graped", "--simulate", "--state-dir", room, "--socket", socket]
+    say(f"$ graped --simulate --state-dir {room} --socket {socket}")
     with (room / "graped.log").open("wb") as log:
         daemon = subprocess.Popen(command, stdout=log, stderr=log)
     try:

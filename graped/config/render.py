@@ -15,7 +15,9 @@ from graped.config.stacks import AT
 from graped.config.types import Config, Stack
 
 _RESTART_SECTIONS: Final = frozenset({"api", "display", "gpio", "bus"})
-_RESTART_KEYS: Final = frozenset({("store", "state_dir")})
+_RESTART_KEYS: Final = frozenset(
+    {("store", "state_dir"), ("temperature", "overtemp_celsius"), ("temperature", "hysteresis_celsius")}
+)
 _RESTART_STACK_KEYS: Final = frozenset({"driver", "bus", "address", "meter", "shunt_ohms", "options"})
 
 
@@ -45,14 +47,19 @@ def to_toml(config: Config) -> str:
     sections = _written(flat.tree(config))
     stacks = sections["cluster"].pop("stacks", {})
     tables = [{name: table} for name, table in sections.items()]
-    tables += [{"cluster": {"stacks": {key: stack}}} for key, stack in stacks.items()]
+    tables += [{"cluster": {"stacks": {key: _stack_table(stack)}}} for key, stack in stacks.items()]
     return "\n".join(toml.dumps(table, encoder=_Encoder()) for table in tables)
 
 
 def _written(table: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what says nothing: values that are not set, tables with nothing in them."""
+    """Leave out what is not set."""
     written = {key: _written(item) if isinstance(item, dict) else item for key, item in table.items()}
-    return {key: item for key, item in written.items() if item not in (None, {})}
+    return {key: item for key, item in written.items() if item is not None}
+
+
+def _stack_table(stack: Mapping[str, Any]) -> dict[str, Any]:
+    """Leave out the tables of a stack that are empty; deeper ones may differ from their default by that."""
+    return {key: item for key, item in stack.items() if item != {} or key not in ("options", "devices")}
 
 
 def diff(old: Config, new: Config) -> ConfigDiff:
