@@ -32,17 +32,6 @@ class ApiError(GrapeError):
     request_id: str = ""
 
 
-class Event:
-    """One line of an event stream: ``id`` (to go on from), ``kind``, and the decoded Event as ``data``."""
-
-    __slots__ = ("data", "id", "kind")
-
-    def __init__(self, event_id: str, kind: str, data: Any) -> None:
-        self.id = event_id
-        self.kind = kind
-        self.data = data
-
-
 def default_socket() -> str:
     """The socket: ``GRAPE_SOCKET``, else the documented place."""
     return os.environ.get("GRAPE_SOCKET") or DEFAULT_SOCKET
@@ -74,8 +63,8 @@ class Client:
 
     def stream(
         self, path: str, last_event_id: str | int | None = None, *, patience_s: float = 60.0, **query: object
-    ) -> Iterator[Event]:
-        """Follow an event stream, going on behind the last event over reconnects.
+    ) -> Iterator[dict[str, Any]]:
+        """Follow an event stream: each item is a decoded Event. Goes on behind the last one over reconnects.
 
         Raises at once when there is nothing to connect to at first, and later after ``patience_s`` without a daemon.
         """
@@ -87,7 +76,7 @@ class Client:
                 for event in _follow(self.socket_path, _target(path, query), last, self.timeout_s):
                     first, lost_at = False, None
                     if event is not None:
-                        last = event.id or last
+                        last = str(event["id"])
                         yield event
             except (Unreachable, TimedOut) as error:
                 now = time.monotonic()
@@ -117,19 +106,20 @@ class Client:
         if kept is not None and method == "POST":
             kept.close()  # a daemon that hung up meanwhile would leave us not knowing whether it took the request
             kept = None
-        connection = kept or _Connection(self.socket_path, timeout_s)
-        try:
-            status, headers, answer = connection.exchange(head + payload, timeout_s)
-        except _HungUp as gone:
-            connection.close()
-            if kept is None:
-                raise _unreachable(self.socket_path, "it hung up before it answered") from gone
-            connection = _Connection(self.socket_path, timeout_s)  # it had only grown tired of waiting for us
+        if kept is not None:
             try:
-                status, headers, answer = connection.exchange(head + payload, timeout_s)
-            except _HungUp as again:
-                connection.close()
-                raise _unreachable(self.socket_path, "it hung up before it answered") from again
+                return self._exchange(kept, head + payload, timeout_s)
+            except _HungUp:
+                pass  # it had only grown tired of waiting for us
+        try:
+            return self._exchange(_Connection(self.socket_path, timeout_s), head + payload, timeout_s)
+        except _HungUp as gone:
+            raise _unreachable(self.socket_path, "it hung up before it answered") from gone
+
+    def _exchange(self, connection: _Connection, request: bytes, timeout_s: float) -> Any:
+        """Ask over a connection, and keep it for the next time if it can be."""
+        try:
+            status, headers, body = connection.exchange(request, timeout_s)
         except BaseException:
             connection.close()
             raise
@@ -137,7 +127,7 @@ class Client:
             connection.close()
         else:
             self._connection = connection
-        return _decoded(status, headers, answer)
+        return _decoded(status, headers, body)
 
 
 class _HungUp(Exception):
@@ -226,7 +216,7 @@ class _Connection:
         return data
 
 
-def _follow(path: str, target: str, last: str | None, timeout_s: float) -> Iterator[Event | None]:
+def _follow(path: str, target: str, last: str | None, timeout_s: float) -> Iterator[dict[str, Any] | None]:
     """Read one connection's worth of an event stream; None for a sign of life."""
     extra = f"Last-Event-ID: {last}\r\n" if last is not None else ""
     head, _ = _request("GET", target, None, f"Accept: text/event-stream\r\n{extra}")
@@ -248,18 +238,13 @@ def _follow(path: str, target: str, last: str | None, timeout_s: float) -> Itera
         connection.close()
 
 
-def _event(block: str) -> Event | None:
+def _event(block: str) -> dict[str, Any] | None:
     """Read one block of an event stream; None for a comment."""
     import json
 
-    fields: dict[str, list[str]] = {}
-    for line in block.split("\n"):
-        name, _, value = line.partition(":")
-        fields.setdefault(name, []).append(value.removeprefix(" "))
-    if "data" not in fields:
-        return None
-    data = json.loads("\n".join(fields["data"]))
-    return Event(fields.get("id", [""])[-1], fields.get("event", ["message"])[-1], data)
+    lines = [line[5:].removeprefix(" ") for line in block.split("\n") if line.startswith("data:")]
+    event: dict[str, Any] | None = json.loads("\n".join(lines)) if lines else None
+    return event
 
 
 def _request(method: str, target: str, body: object, extra: str = "") -> tuple[bytes, bytes]:

@@ -13,7 +13,7 @@ from graped.api.bodies import SimFault, SimKnob
 from graped.api.documents import errors
 from graped.api.params import PathId
 from graped.api.routes.context import BackendOf, topic
-from graped.errors import NotFound, NotSimulated
+from graped.errors import NotSimulated
 
 router = topic("sim")
 
@@ -53,8 +53,7 @@ async def clear_all(simulator: SimulatorOf) -> Response:
 @router.delete("/v1/sim/faults/{id}", response_model=list[types.SimFault], responses=errors(404, 409))
 async def clear(simulator: SimulatorOf, id: PathId) -> Response:
     """Clear one fault; the answer is what is left."""
-    if not await simulator.clear(id):
-        raise NotFound(f"there is no fault {id}", hint="`grapecli sim fault list` shows them")
+    await simulator.clear(id)
     return await _faults(simulator)
 
 
