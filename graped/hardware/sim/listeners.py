@@ -7,7 +7,8 @@ import socket
 import threading
 from collections.abc import Callable
 
-_BACKLOG = 5000  # lines that a slow listener may lie behind
+_BACKLOG = 10_000  # lines that a slow listener may lie behind
+_AT_ONCE = 100  # lines in one packet
 _LOOK_S = 2.0  # how often an idle connection is looked at
 
 
@@ -49,9 +50,12 @@ class Listeners:
                 if _closed(sock):
                     return
                 continue
-            if line is None or waiting not in self._queues:
+            lines = [line]
+            while not waiting.empty() and len(lines) < _AT_ONCE:
+                lines.append(waiting.get())
+            if None in lines:
                 return
-            sock.sendall(line)
+            sock.sendall(b"".join(line for line in lines if line is not None))
 
 
 def _closed(sock: socket.socket) -> bool:

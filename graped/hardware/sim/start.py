@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -81,7 +82,7 @@ def _launch(state_dir: Path) -> None:
     """Start the rack's process; it detaches itself, and ends at once where another one holds the lock."""
     package = str(Path(graped.__file__).resolve().parent.parent)
     path = os.pathsep.join(part for part in (package, os.environ.get("PYTHONPATH")) if part)
-    with (state_dir / LOG_FILE).open("ab") as log:
+    with (state_dir / LOG_FILE).open("ab") as log, contextlib.suppress(subprocess.TimeoutExpired):
         subprocess.run(
             (sys.executable, "-m", "graped.hardware.sim", "--state-dir", str(state_dir)),
             stdin=subprocess.DEVNULL,
