@@ -50,10 +50,13 @@ def main(argv: list[str] | None = None) -> int:
         from graped.config import check
         from graped.hardware.drivers import registry
 
-        asked = args.check_config if args.check_config is not None else args.show_config
+        asked = args.check_config if args.show_config is None else args.show_config
         path = Path(asked) if asked else args.config or DEFAULT_CONFIG
-        look = check.check if args.check_config is not None else check.show
-        return look(path, registry.find(), sys.stdout)
+        if args.show_config is not None:
+            return check.show(path, registry.find(), sys.stdout)
+        from graped.bottom import judge_machine
+
+        return check.check(path, registry.find(), sys.stdout, machine=judge_machine)
     if args.sim_stop:
         if args.state_dir is None:
             parser.error("--sim-stop needs --state-dir")

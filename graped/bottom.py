@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from graped.config.types import Config
+from graped.errors import DriverError, PinError
 from graped.hardware.bus import PatientBus, SmbusBus
 from graped.hardware.drivers.registry import Resources
 from graped.hardware.late_gpio import LateGpio
@@ -47,7 +48,7 @@ def real(config: Config) -> Bottom:
 
     resources = Resources(
         buses=_patient(config, lambda number: SmbusBus(number, retry_max_s=config.poll.retry_max_s)),
-        gpio=LateGpio(open_gpio, retry_max_s=config.poll.retry_max_s),
+        gpio=LateGpio(lambda: open_gpio(_interrupts(config)), retry_max_s=config.poll.retry_max_s),
         runner=SubprocessRunner(),
         deadline_s=config.bus.deadline_s,
     )
@@ -85,3 +86,27 @@ def simulated(
 
 def _patient(config: Config, make: Callable[[int], I2cBus]) -> dict[int, PatientBus]:
     return {number: PatientBus(make(number)) for number in bus_numbers(config)}
+
+
+def _interrupts(config: Config) -> frozenset[int]:
+    """Name the pins that are only ever read."""
+    return frozenset(pin for pin in (config.gpio.display_pin, config.gpio.overtemp_pin) if pin is not None)
+
+
+def judge_machine(config: Config) -> Iterator[str]:
+    """Tell what of a configuration this very machine cannot serve safely; a machine without GPIO is not judged."""
+    from graped.hardware.drivers import gpio_relay
+    from graped.hardware.gpio import open_gpio
+
+    relays = {key: stack for key, stack in config.cluster.stacks.items() if stack.driver == "gpio_relay"}
+    if not relays:
+        return
+    try:
+        gpio = open_gpio(_interrupts(config))
+    except PinError:
+        return
+    for key, stack in relays.items():
+        try:
+            gpio_relay.check(key, stack.options, gpio)
+        except DriverError as error:
+            yield f"cluster.stacks.{key}.driver: {error.detail}; {error.hint}"

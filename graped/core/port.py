@@ -24,6 +24,15 @@ def encode(layout: PortLayout, base: int, changes: Mapping[int, bool]) -> int:
     return (value & ~layout.spare_mask) | (layout.spare & layout.spare_mask)
 
 
+def base_of(layout: PortLayout, reading: PortReading, value: int, slots: Iterable[int]) -> int:
+    """Tell what ``value`` is written over: bits of ``slots`` that nobody knows count as opposite, so as a change."""
+    asked = 0
+    for slot in slots:
+        asked |= 1 << layout.bits[slot]
+    unknown = asked & ~reading.known
+    return (reading.value & ~unknown) | (~value & unknown)
+
+
 def siblings(layout: PortLayout, slot: int) -> frozenset[int]:
     """All slots that share this slot's bit, itself included."""
     return frozenset(other for other, bit in layout.bits.items() if bit == layout.bits[slot])
