@@ -7,7 +7,6 @@ from dataclasses import asdict
 from typing import TypeVar
 
 from graped.api import types
-from graped.errors import NotFound
 from graped.hardware.lanes import Lane, Priority
 from graped.hardware.sim.client import SimControl
 from graped.hardware.sim.faults import FaultKind, SimFault
@@ -31,13 +30,9 @@ class Simulator:
         wanted = SimFault(**{**asdict(fault), "kind": FaultKind(fault.kind)})
         return _told(await self._ask(lambda: self._control.add_fault(wanted)))
 
-    async def clear(self, fault_id: int | None) -> bool:
-        """Disarm one fault, or all; tell whether there was one."""
-        try:
-            await self._ask(lambda: self._control.clear_faults(fault_id))
-        except NotFound:
-            return False
-        return True
+    async def clear(self, fault_id: int | None) -> None:
+        """Disarm one fault, or all; raise NotFound for an id that is not there."""
+        await self._ask(lambda: self._control.clear_faults(fault_id))
 
     async def display(self) -> types.SimDisplay:
         """Read the simulated LCD; raise NotFound without one."""
