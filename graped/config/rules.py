@@ -66,40 +66,42 @@ def _span(numbers: Iterable[int]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Claim:
-    """Something that may be claimed once, and the key that claims it."""
+    """Something that may be claimed once, the key that claims it, and the file that says so."""
 
     what: object
     path: Path
+    source: str
 
 
 def _once(claims: Iterable[_Claim], expected: str, findings: Findings, ranks: Mapping[str, int]) -> None:
     """Note each claim that was made before: the first file, and in it the first key, keeps it."""
     first: dict[object, _Claim] = {}
-    for claim in sorted(claims, key=lambda claim: ranks.get(findings.source(claim.path), -1)):
+    for claim in sorted(claims, key=lambda claim: ranks.get(claim.source, -1)):
         holder = first.setdefault(claim.what, claim)
         if holder is not claim:
-            words = f"{expected}, not that of {_place(holder.path, claim.path, findings)}"
+            words = f"{expected}, not that of {_place(holder, claim)}"
             findings.note(claim.path, words, shown(claim.what))
 
 
-def _place(path: Path, seen_from: Path, findings: Findings) -> str:
-    file = findings.source(path)
-    if file == findings.source(seen_from):
-        return dotted(path)
-    return f"{dotted(path)} ({'by default' if file == DEFAULT else f'in {file}'})"
+def _place(claim: _Claim, seen_from: _Claim) -> str:
+    if claim.source == seen_from.source:
+        return dotted(claim.path)
+    return f"{dotted(claim.path)} ({'by default' if claim.source == DEFAULT else f'in {claim.source}'})"
+
+
+def _device_claim(what: str, slot: SlotId, key: str, findings: Findings) -> _Claim:
+    path = (*_device_path(slot), key)
+    return _Claim(what, path, findings.source(path))
 
 
 def _one_mac_each(config: Config, findings: Findings, ranks: Mapping[str, int]) -> None:
-    claims = [
-        _Claim(device.mac, (*_device_path(slot), "mac")) for slot, device in _devices(config) if device.mac is not None
-    ]
+    claims = [_device_claim(device.mac, slot, "mac", findings) for slot, device in _devices(config) if device.mac]
     _once(claims, "a MAC address of its own", findings, ranks)
 
 
 def _one_name_each(config: Config, findings: Findings, ranks: Mapping[str, int]) -> None:
-    claims = [
-        _Claim(device.name.lower(), (*_device_path(slot), "name")) for slot, device in _devices(config) if device.name
-    ]
+    names = [(slot, device.name) for slot, device in _devices(config) if device.name]
+    claims = [_device_claim(name.lower(), slot, "name", findings) for slot, name in names]
     _once(claims, "a name of its own", findings, ranks)
 
 
@@ -116,9 +118,12 @@ def _one_use_of_a_pin(
     config: Config, drivers: Mapping[str, DriverSpec], findings: Findings, ranks: Mapping[str, int]
 ) -> None:
     claims = [
-        _Claim(pin, ("gpio", name))
-        for name, pin in (("display_pin", config.gpio.display_pin), ("overtemp_pin", config.gpio.overtemp_pin))
-        if pin is not None and findings.sound(("gpio", name))
+        _Claim(pin, path, findings.sources.get(path, DEFAULT))
+        for path, pin in (
+            (("gpio", "display_pin"), config.gpio.display_pin),
+            (("gpio", "overtemp_pin"), config.gpio.overtemp_pin),
+        )
+        if pin is not None and findings.sound(path)
     ]
     for key, stack in config.cluster.stacks.items():
         path = (*AT, str(key), "options")
@@ -129,7 +134,8 @@ def _one_use_of_a_pin(
         except Exception as error:  # as in _slots
             findings.note(path, f"driver {stack.driver} cannot tell its pins: {error}")
             continue
-        claims += [_Claim(pin, (*path, *name.split("."))) for name, pin in pins.items()]
+        places = {(*path, *name.split(".")): pin for name, pin in pins.items()}
+        claims += [_Claim(pin, place, findings.source(place)) for place, pin in places.items()]
     _once(claims, "a BCM pin of its own", findings, ranks)
 
 
@@ -161,15 +167,13 @@ def _budget_holds_a_node(config: Config, findings: Findings) -> None:
     """Note a budget that some node of the stack alone goes beyond: that node could never be on."""
     for key, stack in config.cluster.stacks.items():
         path = (*AT, str(key), "budget_watts")
-        if stack.budget_watts is None or not findings.sound(path, ("power", "node_watts")):
+        nodes = [SlotId(key, slot) for slot in stack.devices]
+        if stack.budget_watts is None or not findings.sound(
+            path, ("power", "node_watts"), *((*_device_path(node), "watts") for node in nodes)
+        ):
             continue
-        nodes = [
-            SlotId(key, slot) for slot in stack.devices if findings.sound((*_device_path(SlotId(key, slot)), "watts"))
-        ]
-        most, who = max(
-            ((config.watts_of(node), config.node_name(node)) for node in nodes),
-            default=(config.power.node_watts, "a node"),
-        )
+        needs = [(config.watts_of(node), config.node_name(node)) for node in nodes]
+        most, who = max(needs, default=(config.power.node_watts, "a node"))
         if stack.budget_watts < most:
             findings.note(path, f"at least the {most:g} W of {who}", f"{stack.budget_watts:g}")
 
