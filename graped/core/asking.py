@@ -58,7 +58,7 @@ def check(state: State, verb: Verb, slots: tuple[SlotId, ...]) -> None:
 def accept(draft: Draft, event: PowerAsked) -> None:
     """Make a job of a checked request. A slot that an older job works on is taken over."""
     tasks = {}
-    for slot in event.slots:
+    for slot in dict.fromkeys(event.slots):
         queued_at = draft.now
         older = draft.claims.get(slot)
         if older is not None:
@@ -77,7 +77,7 @@ def accept(draft: Draft, event: PowerAsked) -> None:
     draft.visible = True
     draft.touched_jobs.add(event.job)
     draft.other["next_job"] = max(draft.other.get("next_job", draft.before.next_job), event.job + 1)
-    names = ", ".join(draft.name(slot) for slot in event.slots)
+    names = ", ".join(map(draft.name, tasks))
     draft.log("job.accepted", f"power {event.verb.value} of {names}, asked by {event.by}", job=event.job,
               by=event.by, force=event.force, request_id=event.request_id)  # fmt: skip
     for stack in sorted({slot.stack for slot in event.slots}):
@@ -85,15 +85,24 @@ def accept(draft: Draft, event: PowerAsked) -> None:
 
 
 def cancel(draft: Draft, event: CancelAsked) -> None:
-    """End the slots of a job that still wait. A byte that is on its way is not called back."""
-    job = draft.jobs[event.job]
+    """End the slots of a job that still wait. A byte that is on its way is not called back.
+
+    One that was sent and never verified may have arrived: the slot ends here, and is adopted as it is found.
+    """
+    job = draft.jobs.get(event.job)
+    if job is None or job.ended is not None:
+        return
     for slot, task in job.tasks.items():
         flight = draft.stacks[slot.stack].in_flight
-        if task.result is not None or (flight is not None and slot in flight.slots):
+        flying = flight is not None and slot in flight.slots
+        if task.result is not None or (flight is not None and flying and not flight.unsure):
             continue
-        note = "; it is off in the middle of its cycle" if task.cut_done or task.step is Step.RESTING else ""
+        note = "; it is off in the middle of its cycle" if task.cut_done else ""
+        note = "; whether it was switched is not known yet" if flying else note
         draft.end_task(job.id, slot, Result.CANCELLED, f"cancelled by {event.by}{note}")
         observed = draft.slots[slot].observed
-        if observed is not Power.UNKNOWN:
+        if observed is Power.UNKNOWN:
+            draft.set_slot(slot, desired=None)
+        else:
             draft.want(slot, observed)
     draft.log("job.cancel", f"job {job.id} cancelled by {event.by}", job=job.id, by=event.by)

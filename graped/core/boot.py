@@ -29,8 +29,12 @@ def stage_seen(draft: Draft, event: StageSeen) -> None:
         stage, reason = None, "was on when graped came; no evidence since"
     if stage is slot.stage and reason == slot.stage_reason:
         return
-    opened = slot.gate_open or stage in PAST_THE_GATE
-    draft.set_slot(event.slot, stage=stage, stage_since=draft.now, stage_reason=reason, gate_open=opened)
+    # A node that falls back from tftp is in a boot loop: it has left tftp, and would hold its place for ever.
+    opened = slot.gate_open or stage in PAST_THE_GATE or (slot.stage is Stage.TFTP and stage not in (Stage.TFTP, None))
+    since = slot.stage_since if stage is slot.stage else draft.now  # the same stage again is no progress
+    draft.set_slot(event.slot, stage=stage, stage_since=since, stage_reason=reason, gate_open=opened)
+    if stage is slot.stage:
+        return
     if stage is not None and not event.initial:
         text = f"{draft.name(event.slot)} reached {stage.value}" + (f" ({reason})" if reason else "")
         draft.log(f"stage.{stage.value}", text, slot=event.slot)
@@ -40,8 +44,8 @@ def open_late_gates(draft: Draft) -> None:
     """Free the place of nodes that show no progress, and say so."""
     patience = draft.config.power.boot_gate_s
     for slot, state in draft.slots.items():
-        if state.gate_open or state.observed is not Power.ON:
-            continue
+        if state.gate_open or state.observed is Power.OFF:
+            continue  # a slot that may be on counts: its stack can be silent for ever
         last = max(state.on_since or 0.0, state.stage_since or 0.0)
         if draft.now < last + patience:
             draft.wake_at(last + patience)

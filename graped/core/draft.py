@@ -86,6 +86,8 @@ class Draft:
 
     def count(self, **more: int) -> None:
         """Add to the counters."""
+        if not any(more.values()):
+            return
         counts: Counts = self.other.get("counts", self.before.counts)
         self.other["counts"] = replace(counts, **{name: getattr(counts, name) + n for name, n in more.items()})
 
@@ -97,6 +99,16 @@ class Draft:
         """All slots of a stack."""
         layout = self.stacks[stack].layout
         return [] if layout is None else [SlotId(stack, slot) for slot in layout.bits]
+
+    def all_slots_of(self, stack: int) -> list[SlotId]:
+        """All slots of a stack, also of one whose layout nobody knows."""
+        return [slot for slot in self.slots if slot.stack == stack]
+
+    def next_token(self) -> int:
+        """Number the next write."""
+        token: int = self.other.get("next_token", self.before.next_token)
+        self.other["next_token"] = token + 1
+        return token
 
     def open_tasks(self) -> list[tuple[Job, Task]]:
         """Every slot that an open job works on."""

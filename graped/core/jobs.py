@@ -60,6 +60,13 @@ class Task:
     blocked_since: float | None = None  # monotonic s: since when the stack does not let it go on
     way: tuple[str, ...] = ()  # the steps that ran or were skipped, told to the user
     cut_done: bool = False  # cycle: the off half is over
+    refused: str = ""  # why its port did not take the last byte for it
+    again_at: float | None = None  # monotonic s: not written again before
+
+    @property
+    def started(self) -> bool:
+        """Whether anything was done for it: one that queues again did start."""
+        return self.step is not Step.QUEUED or self.cut_done or self.refused != ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +88,7 @@ class Job:
         """Fold the results of all slots into one word."""
         results = [task.result for task in self.tasks.values()]
         if any(result is None for result in results):
-            started = any(task.step is not Step.QUEUED for task in self.tasks.values())
+            started = any(task.started for task in self.tasks.values())
             return Outcome.RUNNING if started else Outcome.QUEUED
         kinds = set(results)
         if kinds <= {Result.DONE}:

@@ -10,8 +10,9 @@ from graped.core.asking import accept
 from graped.core.draft import Draft
 from graped.core.effects import ReadTemperatures
 from graped.core.events import MetersRead, OverTemperature, PowerAsked
+from graped.core.jobs import Step
 from graped.core.state import StackState
-from graped.model import MeterKind, Power, Verb
+from graped.model import MeterKind, Power, SlotId, Verb
 
 APART_S = 1.0  # between the two readings that cut power
 
@@ -24,8 +25,6 @@ def line_changed(draft: Draft, event: OverTemperature) -> None:
     draft.visible = True
     if event.low:
         draft.log("temperature.alarm", "the over-temperature line is low: a stack is too warm, or the line is faulty")
-        draft.effects.append(ReadTemperatures())
-        draft.wake_at(draft.now + APART_S)
     else:
         draft.log("temperature.normal", "the over-temperature line is high again")
 
@@ -59,11 +58,9 @@ def _judge(draft: Draft, event: MetersRead) -> None:
     if first is None:
         hot[event.stack] = reading
         draft.other["hot"] = hot
-        draft.effects.append(ReadTemperatures())
         return
     slots = tuple(slot for slot in draft.slots_of(event.stack) if draft.slots[slot].observed is not Power.OFF)
-    asked = all(slot in draft.claims and draft.jobs[draft.claims[slot]].verb is Verb.OFF for slot in slots)
-    if reading.at - first.at < APART_S or asked:
+    if reading.at - first.at < APART_S or all(_is_being_cut(draft, slot) for slot in slots):
         return
     text = f"stack {event.stack} is at {reading.value / 1000:.1f} °C (emergency at {emergency:g}): cut"
     draft.log("temperature.emergency", text, stack=event.stack, celsius=reading.value / 1000)
@@ -71,7 +68,25 @@ def _judge(draft: Draft, event: MetersRead) -> None:
     accept(draft, PowerAsked(job=number, verb=Verb.OFF, slots=slots, by=f"emergency off: {text}", force=True))
 
 
+def _is_being_cut(draft: Draft, slot: SlotId) -> bool:
+    """Whether a slot is past its guards and soft-off on its way off; one that they hold is not."""
+    job = draft.claims.get(slot)
+    if job is None or draft.jobs[job].verb is not Verb.OFF:
+        return False
+    return draft.jobs[job].tasks[slot].step is Step.CUT
+
+
 def keep_looking(draft: Draft) -> None:
-    """While the line is low or a stack is hot, read temperatures again each second."""
-    if draft.other.get("over_temperature", draft.before.over_temperature) or draft.other.get("hot", draft.before.hot):
-        draft.wake_at(draft.now + APART_S)
+    """While the line is low or a stack is hot, read temperatures again each second, whatever else happens."""
+    if draft.config.temperature.emergency_celsius is None and draft.before.hot:
+        draft.other["hot"] = {}
+    looking = draft.other.get("over_temperature", draft.before.over_temperature)
+    if not (looking or draft.other.get("hot", draft.before.hot)):
+        if draft.before.look_at is not None:
+            draft.other["look_at"] = None
+        return
+    due = draft.before.look_at
+    if due is None or draft.now >= due:
+        draft.effects.append(ReadTemperatures())
+        due = draft.other["look_at"] = draft.now + APART_S
+    draft.wake_at(due)

@@ -59,8 +59,6 @@ class StackState:
     reading: PortReading | None = None  # the last reading that counts
     read_at: float | None = None
     in_flight: InFlight | None = None
-    hold_until: float = 0.0  # the last byte was not taken: the next is written then at the earliest
-    hold_reason: str = ""
     adopted: bool = False  # its port was read at least once since graped started
     meters: dict[MeterKind, Reading] = field(default_factory=dict)
     meters_missing: dict[str, str] = field(default_factory=dict)
@@ -108,3 +106,4 @@ class State:
     last_on: dict[int, float] = field(default_factory=dict)  # stack -> when a slot of it was last switched on
     over_temperature: bool = False
     hot: dict[int, Reading] = field(default_factory=dict)  # first reading at or above emergency, by stack
+    look_at: float | None = None  # when temperatures are read again, while the line is low or a stack is hot

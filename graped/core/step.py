@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from graped.config.types import Config
 from graped.core import asking, boot, overheat, ports, way
 from graped.core.draft import Draft
-from graped.core.effects import Effect, ReadTemperatures
+from graped.core.effects import Effect
 from graped.core.events import (
     CancelAsked,
     ConfigChanged,
@@ -87,15 +88,21 @@ def _take(draft: Draft, event: Event) -> None:
         case SoftOffEnded():
             way.soft_off_ended(draft, event.job, event.slot, event.note)
         case ConfigChanged():
-            draft.config = draft.other["config"] = event.config
-            draft.visible = True
+            _config_changed(draft, event.config)
         case DaemonFault():
             _daemon_fault(draft, event)
         case Tick():
-            if draft.before.over_temperature or draft.before.hot:
-                draft.effects.append(ReadTemperatures())
+            pass
         case _:
             assert_never(event)
+
+
+def _config_changed(draft: Draft, config: Config) -> None:
+    """Take a new configuration. Stacks come and go with a restart only: the core goes on with those it knows."""
+    old, new = draft.before.config.cluster.stacks, config.cluster.stacks
+    stacks = {key: new.get(key, stack) for key, stack in old.items()}
+    draft.config = draft.other["config"] = replace(config, cluster=replace(config.cluster, stacks=stacks))
+    draft.visible = True
 
 
 def _daemon_fault(draft: Draft, event: DaemonFault) -> None:
