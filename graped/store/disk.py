@@ -40,12 +40,9 @@ class Written(Enum):
 class Disk:
     """Ask the database, and keep count of its health."""
 
-    def __init__(
-        self, path: Path, clock: Clock, connect: Connect = sqlite3.connect, answer_s: float = ANSWER_S
-    ) -> None:
+    def __init__(self, path: Path, clock: Clock, connect: Connect = sqlite3.connect) -> None:
         self.health = Health(clock)
         self._clock = clock
-        self._answer_s = answer_s
         self._database = Database(path, connect)
         self._worker = Worker("store")
         self._past = Past()
@@ -98,10 +95,10 @@ class Disk:
     async def _ask(self, call: Callable[[], T]) -> T:
         """Run a call in the thread. Raises ``StoreError`` for all that can go wrong."""
         try:
-            async with asyncio.timeout(self._answer_s):
+            async with asyncio.timeout(ANSWER_S):
                 return await self._worker.run(call)
         except TimeoutError:
-            message = f"the disk did not answer within {self._answer_s:g} s"
+            message = f"the disk did not answer within {ANSWER_S:g} s"
             raise StoreError(message, hint="Look for errors of the card in the kernel log.") from None
         except StoreError:
             raise
