@@ -34,6 +34,17 @@ from graped.model import SlotId, Verb
 log = logging.getLogger("graped.engine")
 
 
+WARNINGS = ("stack.missing", "stack.unknown", "power.changed_by_itself", "power.not_taken", "power.repaired",
+            "port.changed", "temperature.alarm", "temperature.emergency", "meter.missing", "fault.")  # fmt: skip
+
+
+def _level(kind: str) -> int:
+    """Tell how loud an event is in the log."""
+    if kind.startswith(WARNINGS):
+        return logging.WARNING
+    return logging.DEBUG if kind.startswith("stage.") else logging.INFO
+
+
 class Edges(Protocol):
     """What carries out effects on hardware."""
 
@@ -150,6 +161,7 @@ class Engine:
                 self._edges.read_temperatures()
             case Log():
                 node = self._state.config.node_name(effect.slot) if effect.slot else None
+                log.log(_level(effect.kind), "%s", effect.message)
                 self._journal.append(
                     effect.kind, effect.message, stack=effect.stack, node=node, job=effect.job, fields=effect.fields
                 )

@@ -35,3 +35,4 @@ def set_up(level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [stream]
     root.setLevel(level.upper())
+    logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its start and stop are ours to tell
