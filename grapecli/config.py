@@ -51,14 +51,14 @@ def check(session: Session, file: str | None) -> int:
     """
     if file is not None:
         return _check_file(session, file)
-    return _tell(session, session.client().post("/v1/config/check", None))
+    return _tell(session, session.client().post("/v1/config/check"))
 
 
 @config.command("reload")
 @pass_session
 def reload(session: Session) -> int:
     """Have the daemon read its files again; with mistakes in them nothing is applied."""
-    return _tell(session, session.client().post("/v1/config/reload", None))
+    return _tell(session, session.client().post("/v1/config/reload"))
 
 
 def _tell(session: Session, report: Json) -> int:

@@ -41,9 +41,8 @@ def events(session: Session, follow: bool, since_s: float | None, limit: int | N
         _print(session, event)
     try:
         last = found[-1]["id"] if found else _newest(client)
-        for fresh in client.stream("/v1/events/stream", last):
-            if _is_of(fresh.data, kind):
-                _print(session, fresh.data)
+        for event in client.stream("/v1/events/stream", last, kind=kind):
+            _print(session, event)
     except KeyboardInterrupt:
         pass  # the way to end it: no failure
     return None
@@ -69,10 +68,6 @@ def _newest(client: Client) -> int:
     """Find the id of the newest event of all, to go on from."""
     page = client.get("/v1/events", limit=1)
     return int(page[-1]["id"]) if page else 0
-
-
-def _is_of(event: Json, kind: str | None) -> bool:
-    return kind is None or event["kind"] == kind or str(event["kind"]).startswith(kind + ".")
 
 
 def _print(session: Session, event: Json) -> None:

@@ -10,12 +10,11 @@ from graped.errors import TimedOut
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from grapecli.words import Json
     from graped.api.client import Client
 
-    from grapecli.words import Json
-
 ENDED = ("done", "completed_with_errors", "failed", "cancelled", "interrupted")
-POLL_S = 2.0  # one long poll; a change between two of them shows this late at most
+POLL_S = 20.0  # one long poll at most
 PATIENCE_S = 600.0  # a boot that nothing has been seen of for so long is not waited for any more
 BOOT_HINT = "The nodes stay on; grapecli status shows how far they come."
 PAUSE_S = 0.1  # between two answers, so that a busy cluster is not asked without end
@@ -30,7 +29,7 @@ class Deadline:
         self._ends = None if timeout_s is None else clock() + timeout_s
 
     def left_s(self) -> float:
-        """Tell the seconds that are left, at most one long poll's worth."""
+        """Tell the seconds that are left, at most those of one long poll."""
         return POLL_S if self._ends is None else min(POLL_S, max(0.0, self._ends - self._clock()))
 
     def check(self, what: str, hint: str) -> None:
@@ -52,7 +51,8 @@ def job(client: Client, job: Json, deadline: Deadline) -> Iterator[Json]:
             return
         deadline.check(f"Job {job['id']} is still {job['outcome']}", job_hint(job))
         time.sleep(min(PAUSE_S, deadline.left_s()))
-        job = client.get(f"/v1/jobs/{job['id']}", wait_s=round(deadline.left_s(), 3))
+        wait_s = round(deadline.left_s(), 3)
+        job = client.get(f"/v1/jobs/{job['id']}", wait_s=wait_s, differs_from=job["version"])
 
 
 def boot(client: Client, names: list[str], deadline: Deadline) -> Iterator[dict[str, Json]]:

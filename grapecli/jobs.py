@@ -29,7 +29,7 @@ def jobs(ctx: click.Context) -> None:
 @pass_session
 def list_jobs(session: Session, limit: int, open_only: bool) -> None:
     """List jobs, the newest last."""
-    found = session.client().get("/v1/jobs", limit=limit, open="true" if open_only else None)
+    found = session.client().get("/v1/jobs", limit=limit, open=open_only or None)
     found = sorted(found, key=lambda job: int(job["id"]))
     if session.json:
         session.print_json(found)
@@ -80,7 +80,7 @@ def _task(task: Json) -> tuple[table.Cell, ...]:
 @pass_session
 def cancel_job(session: Session, job_id: int) -> None:
     """Cancel what a job has not begun; what is being switched goes on."""
-    job = session.client().delete(f"/v1/jobs/{job_id}")
+    job = session.client().post(f"/v1/jobs/{job_id}/cancel")
     if session.json:
         session.print_json(job)
         return

@@ -8,6 +8,7 @@ from grapecli import spark, table, times
 from grapecli.frame import Command, pass_session, span
 from grapecli.session import Session
 from grapecli.units import KINDS, human, whole
+from graped.errors import NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def meters(session: Session, stack: int | None, kind: str | None, since_s: float
             raise click.UsageError("--table lays out a history: say --since too.")
         _now(session, stack, kind)
         return
-    step_s = max(1.0, since_s / (ROWS if as_table else POINTS))
+    step_s = min(86400.0, max(1.0, since_s / (ROWS if as_table else POINTS)))
     query = {"stack": stack, "kind": kind, "since": since_s, "step_s": step_s}
     history = session.client().get("/v1/meters/history", **query)
     if session.json:
@@ -43,32 +44,26 @@ def meters(session: Session, stack: int | None, kind: str | None, since_s: float
         session.note("No meter has a history of that time.")
 
 
-def _now(session: Session, stack: int | None, kind: str | None) -> None:
-    """Show the newest samples. Raises NotFound for a stack that does not exist."""
-    client = session.client()
-    if stack is None:
-        status = client.get("/v1/status")
-        stacks, now = status["stacks"], status["time"]
-    else:
-        stacks, now = [client.get(f"/v1/stacks/{stack}")], None
+def _now(session: Session, number: int | None, kind: str | None) -> None:
+    """Show the newest readings. Raises NotFound for a stack that does not exist."""
+    stacks = [one for one in session.client().get("/v1/meters") if number in (None, one["stack"])]
+    if number is not None and not stacks:
+        raise NotFound(f"there is no stack {number}", hint="grapecli stack list shows them.")
     kinds = KINDS if kind is None else (kind,)
     if session.json:
-        session.print_json([_json(one, kinds) for one in stacks])
+        session.print_json([_narrowed(one, kinds) for one in stacks])
         return
+    now = times.now()
     rows = [row for one in stacks for row in _rows(one, kinds, now)]
     session.print("\n".join(table.lines(("stack", "meter", "value", "taken"), rows, session.paint(), right="r.r")))
 
 
-def _json(stack: Json, kinds: tuple[str, ...]) -> Json:
-    """Keep what the API says of a stack's meters."""
-    return {
-        "stack": stack["id"],
-        "meters": {kind: meter for kind, meter in stack["meters"].items() if kind in kinds},
-        "meters_missing": stack["meters_missing"],
-    }
+def _narrowed(stack: Json, kinds: tuple[str, ...]) -> Json:
+    """Keep the meters of some kinds; what is missing is always told."""
+    return {**stack, "meters": {kind: meter for kind, meter in stack["meters"].items() if kind in kinds}}
 
 
-def _rows(stack: Json, kinds: tuple[str, ...], now: str | None) -> list[tuple[table.Cell, ...]]:
+def _rows(stack: Json, kinds: tuple[str, ...], now: str) -> list[tuple[table.Cell, ...]]:
     """Lay out a stack's meters; a missing one says why."""
     rows: list[tuple[table.Cell, ...]] = []
     for kind in kinds:
@@ -76,9 +71,9 @@ def _rows(stack: Json, kinds: tuple[str, ...], now: str | None) -> list[tuple[ta
         if meter is not None:
             stale = " (stale)" if meter["stale"] else ""
             value = (human(meter["value"], meter["unit"]), "yellow" if stale else "")
-            rows.append((str(stack["id"]), kind, value, times.clock(meter["at"], now) + stale))
+            rows.append((str(stack["stack"]), kind, value, times.clock(meter["at"], now) + stale))
     missing = stack["meters_missing"].items()
-    return rows + [(str(stack["id"]), kind, ("-", "dim"), (why, "yellow")) for kind, why in missing]
+    return rows + [(str(stack["stack"]), kind, ("-", "dim"), (why, "yellow")) for kind, why in missing]
 
 
 def _spark(history: Json, paint: Paint, since_s: float) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
 
@@ -10,6 +10,11 @@ _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604
 def parse(text: str) -> datetime:
     """Read an RFC 3339 time."""
     return datetime.fromisoformat(text)
+
+
+def now() -> str:
+    """Tell the time of this machine as the API writes times."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def age_s(then: str | None, now: str) -> float | None:

@@ -40,7 +40,7 @@ class Answer(BaseHTTPRequestHandler):
         self.server.seen.append((self.command, unquote(url.path), body))
         try:
             if url.path == "/v1/events/stream":
-                self._stream(int(self.headers.get("Last-Event-ID") or query.get("after") or 0))
+                self._stream(int(self.headers.get("Last-Event-ID") or 0), query.get("kind"))
                 return
             for (method, pattern), route in ROUTES.items():
                 match = re.fullmatch(pattern, unquote(url.path))
@@ -61,7 +61,7 @@ class Answer(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(data)
 
-    def _stream(self, last: int) -> None:
+    def _stream(self, last: int, kind: str | None) -> None:
         rack = self.server.rack
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
@@ -73,6 +73,8 @@ class Answer(BaseHTTPRequestHandler):
                 fresh = rack.events[last:]
             for event in fresh:
                 last = event["id"]
+                if kind not in (None, event["kind"].split(".")[0]):
+                    continue
                 self.wfile.write(f"id: {last}\nevent: {event['kind']}\ndata: {json.dumps(event)}\n\n".encode())
             self.wfile.flush()
 
@@ -87,11 +89,10 @@ def _job(rack: Rack, query: dict[str, str], _body: Any, number: str) -> Any:
     if int(number) not in rack.jobs:
         raise Refuse(404, "not_found", f"There is no job {number}.")
     job = rack.jobs[int(number)]
-    ends = time.monotonic() + float(query.get("wait_s", 0))
-    before = json.dumps(job)
+    known, ends = int(query.get("differs_from") or job["version"]), time.monotonic() + float(query.get("wait_s", 0))
     with rack.changed:
-        while job["ended"] is None and json.dumps(job) == before and time.monotonic() < ends:
-            rack.changed.wait(min(0.05, max(0.0, ends - time.monotonic())))
+        while job["ended"] is None and job["version"] == known and time.monotonic() < ends:
+            rack.changed.wait(max(0.0, ends - time.monotonic()))
     return job
 
 
@@ -157,7 +158,8 @@ ROUTES: dict[tuple[str, str], Any] = {
     ("POST", "/v1/power"): lambda rack, q, b: rack.power(b),
     ("GET", "/v1/jobs"): lambda rack, q, b: list(rack.jobs.values())[::-1][: int(q.get("limit", 50))],
     ("GET", "/v1/jobs/(\\d+)"): _job,
-    ("DELETE", "/v1/jobs/(\\d+)"): lambda rack, q, b, number: rack.cancel(rack.jobs[int(number)]),
+    ("POST", "/v1/jobs/(\\d+)/cancel"): lambda rack, q, b, number: rack.cancel(rack.jobs[int(number)]),
+    ("GET", "/v1/meters"): lambda rack, q, b: [rack.meters(stack) for stack in rack.stack_ids],
     ("GET", "/v1/meters/history"): _history,
     ("GET", "/v1/events"): _events,
     ("GET", "/v1/config"): lambda rack, q, b: CONFIG,

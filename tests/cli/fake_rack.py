@@ -121,7 +121,7 @@ class Rack:
                   self.nodes[name]["power"]["observed"], "stage": None} for name in names]  # fmt: skip
         job = {"id": self.asked, "verb": body["verb"], "by": "uid 0 (root) pid 1", "outcome": "queued", "asked": wall(),
                "ended": None, "force": body.get("force", False), "request_id": "r1",
-               "folded": str(NodeSet.fromlist(names)), "tasks": tasks, "nodes_asked": body["nodes"]}  # fmt: skip
+               "folded": str(NodeSet.fromlist(names)), "tasks": tasks, "version": 0}  # fmt: skip
         self.jobs[self.asked] = job
         threading.Thread(target=self._run, args=(job,), daemon=True).start()
         return self.jobs[self.asked]
@@ -134,11 +134,13 @@ class Rack:
             if task["result"] is None:
                 job["outcome"] = "running"
                 self._switch(job["verb"], task)
+            job["version"] += 1
             self.bump()
         results = {task["result"] for task in job["tasks"]}
-        job["ended"] = wall()
+        job["version"] += 1
         one = "done" if results == {"done"} else "failed"
         job["outcome"] = one if len(results) == 1 else "completed_with_errors"
+        job["ended"] = wall()
         self.log("job.ended", f"job {job['id']} is {job['outcome']}", job=job["id"])
         self.bump()
 
@@ -171,7 +173,7 @@ class Rack:
         for task in job["tasks"]:
             if task["result"] is None:
                 task.update(step="ended", result="cancelled", reason="cancelled by uid 0")
-        job.update(outcome="cancelled", ended=wall())
+        job.update(outcome="cancelled", ended=wall(), version=job["version"] + 1)
         self.bump()
         return job
 
@@ -184,12 +186,17 @@ class Rack:
     def stack(self, stack: int) -> Json:
         message = self.dead.get(stack)
         fault = {"code": "missing", "message": message, "since": wall(), "hint": "Look at its cable."}
-        meters = {"voltage": {"value": 12040, "unit": "mV", "at": wall(-0.4), "stale": False},
-                  "temperature": {"value": 41500, "unit": "mCelsius", "at": wall(-60), "stale": True}}  # fmt: skip
         return {"id": stack, "driver": "stack", "bus": 1, "address": stack, "state": "missing" if message else "ok",
                 "fault": fault if message else None, "read_at": None if message else wall(-0.4),
-                "meters": {} if message else meters, "meters_missing": {} if message else {"current": "no answer"},
+                **self.meters(stack),
                 "budget_watts": 40.0, "expected_watts": 14.0, "slots": [0, 1, 2, 3, 4, 5]}  # fmt: skip
+
+    def meters(self, stack: int) -> Json:
+        if stack in self.dead:
+            return {"stack": stack, "meters": {}, "meters_missing": {}}
+        meters = {"voltage": {"value": 12040, "unit": "mV", "at": wall(-0.4), "stale": False},
+                  "temperature": {"value": 41500, "unit": "mCelsius", "at": wall(-60), "stale": True}}  # fmt: skip
+        return {"stack": stack, "meters": meters, "meters_missing": {"current": "no answer"}}
 
     def groups(self, expression: str) -> list[Json]:
         found: dict[tuple[str, str], list[str]] = {}
