@@ -11,7 +11,6 @@ from graped.config.findings import Findings, Path
 from graped.config.stacks import AT
 from graped.config.types import Config, DriverSpec, Stack
 
-BUSES: Final = (0, 1)
 METER_ADDRESSES: Final = (0, 1, 4, 5)  # A1 = 0: what the two address pins of an INA219 reach
 CLUSTERHAT: Final = "clusterhat"
 CLUSTERHAT_BUS: Final = 1  # the ClusterHAT sits on the header's own bus
@@ -43,15 +42,20 @@ def judge_board(config: Config, drivers: Mapping[str, DriverSpec], findings: Fin
         if not drivers[stack.driver].board:
             _board_keys_on_a_board_only(path, stack, findings)
         elif findings.sound((*path, "address"), (*path, "bus")):
-            boards.append(_Board(key=key, address=config.address_of(key), bus=_bus_of(key, stack)))
+            boards.append(_Board(key=key, address=config.address_of(key), bus=bus_of(key, stack, drivers)))
     for board in boards:
         _meter_where_it_answers(board, config.cluster.stacks[board.key], findings)
     for one, other in combinations(boards, 2):
         _addresses_apart(one, other, findings)
-    _expanders_apart(config, findings)
+    _expanders_apart(config, drivers, findings)
 
 
-def _bus_of(key: int, stack: Stack) -> int | None:
+def bus_of(key: int, stack: Stack, drivers: Mapping[str, DriverSpec]) -> int | None:
+    """Tell the bus that a stack is said to be on; None where it has none, or is found by asking both."""
+    if stack.driver == CLUSTERHAT:
+        return CLUSTERHAT_BUS if stack.bus is None else stack.bus
+    if stack.driver not in drivers or not drivers[stack.driver].board:
+        return None
     return 1 if stack.bus is None and key >= _FIRST_KEY_OF_BUS_1 else stack.bus
 
 
@@ -90,14 +94,14 @@ def _addresses_apart(one: _Board, other: _Board, findings: Findings) -> None:
         findings.note(path, f"an address of its own on bus {one.bus} ({where} there)", str(other.address))
 
 
-def _expanders_apart(config: Config, findings: Findings) -> None:
+def _expanders_apart(config: Config, drivers: Mapping[str, DriverSpec], findings: Findings) -> None:
     """Keep a ClusterHAT's expander, another one, and the display's off one address of one bus."""
     hats: dict[int, int] = {}
     for key, stack in config.cluster.stacks.items():
         path = (*AT, str(key), "bus")
-        if stack.driver != CLUSTERHAT or not findings.sound((*path[:-1], "driver"), path):
+        bus = bus_of(key, stack, drivers)
+        if stack.driver != CLUSTERHAT or bus is None or not findings.sound((*path[:-1], "driver"), path):
             continue
-        bus = CLUSTERHAT_BUS if stack.bus is None else stack.bus
         holder = hats.setdefault(bus, key)
         if holder != key:
             findings.note(path, f"a bus of its own (the ClusterHAT of stack {holder} is on bus {bus})", str(bus))

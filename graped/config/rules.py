@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Final
 
 from graped.config.board_rules import judge_board
-from graped.config.findings import DEFAULT, Findings, Path, dotted, shown
+from graped.config.claims import Claim, once
+from graped.config.findings import Findings, Path, dotted, shown
+from graped.config.pin_rules import one_use_of_a_pin
 from graped.config.stacks import AT
 from graped.config.types import Config, Device, DriverSpec
 from graped.model import SlotId
@@ -25,7 +26,7 @@ def judge(config: Config, drivers: Mapping[str, DriverSpec], findings: Findings,
     _one_mac_each(config, findings, ranks)
     _one_name_each(config, findings, ranks)
     _no_default_name_of_another(config, slots, findings)
-    _one_use_of_a_pin(config, drivers, findings, ranks)
+    one_use_of_a_pin(config, drivers, findings, ranks)
     _limits_in_order(config, findings)
     _budget_holds_a_node(config, findings)
     if not config.cluster.stacks and not findings.problems:
@@ -64,45 +65,20 @@ def _span(numbers: Iterable[int]) -> str:
     return ", ".join(str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs) or "it has none"
 
 
-@dataclass(frozen=True, slots=True)
-class _Claim:
-    """Something that may be claimed once, the key that claims it, and the file that says so."""
-
-    what: object
-    path: Path
-    source: str
-
-
-def _once(claims: Iterable[_Claim], expected: str, findings: Findings, ranks: Mapping[str, int]) -> None:
-    """Note each claim that was made before: the first file, and in it the first key, keeps it."""
-    first: dict[object, _Claim] = {}
-    for claim in sorted(claims, key=lambda claim: ranks.get(claim.source, -1)):
-        holder = first.setdefault(claim.what, claim)
-        if holder is not claim:
-            words = f"{expected}, not that of {_place(holder, claim)}"
-            findings.note(claim.path, words, shown(claim.what))
-
-
-def _place(claim: _Claim, seen_from: _Claim) -> str:
-    if claim.source == seen_from.source:
-        return dotted(claim.path)
-    return f"{dotted(claim.path)} ({'by default' if claim.source == DEFAULT else f'in {claim.source}'})"
-
-
-def _device_claim(what: str, slot: SlotId, key: str, findings: Findings) -> _Claim:
+def _device_claim(what: str, slot: SlotId, key: str, findings: Findings) -> Claim:
     path = (*_device_path(slot), key)
-    return _Claim(what, path, findings.source(path))
+    return Claim(what, path, findings.source(path))
 
 
 def _one_mac_each(config: Config, findings: Findings, ranks: Mapping[str, int]) -> None:
     claims = [_device_claim(device.mac, slot, "mac", findings) for slot, device in _devices(config) if device.mac]
-    _once(claims, "a MAC address of its own", findings, ranks)
+    once(claims, "a MAC address of its own", findings, ranks)
 
 
 def _one_name_each(config: Config, findings: Findings, ranks: Mapping[str, int]) -> None:
     names = [(slot, device.name) for slot, device in _devices(config) if device.name]
     claims = [_device_claim(name.lower(), slot, "name", findings) for slot, name in names]
-    _once(claims, "a name of its own", findings, ranks)
+    once(claims, "a name of its own", findings, ranks)
 
 
 def _no_default_name_of_another(config: Config, slots: Mapping[int, frozenset[int]], findings: Findings) -> None:
@@ -112,31 +88,6 @@ def _no_default_name_of_another(config: Config, slots: Mapping[int, frozenset[in
         if other != slot and other.slot in slots.get(other.stack, ()):
             words = f"another name: this is what the node in slot {other.slot} of stack {other.stack} is called"
             findings.note((*_device_path(slot), "name"), words, shown(device.name))
-
-
-def _one_use_of_a_pin(
-    config: Config, drivers: Mapping[str, DriverSpec], findings: Findings, ranks: Mapping[str, int]
-) -> None:
-    claims = [
-        _Claim(pin, path, findings.sources.get(path, DEFAULT))
-        for path, pin in (
-            (("gpio", "display_pin"), config.gpio.display_pin),
-            (("gpio", "overtemp_pin"), config.gpio.overtemp_pin),
-        )
-        if pin is not None and findings.sound(path)
-    ]
-    for key, stack in config.cluster.stacks.items():
-        path = (*AT, str(key), "options")
-        if stack.options is None or not findings.sound((*path[:-1], "driver"), path):
-            continue
-        try:
-            pins = drivers[stack.driver].pins(stack.options)
-        except Exception as error:  # as in _slots
-            findings.note(path, f"driver {stack.driver} cannot tell its pins: {error}")
-            continue
-        places = {(*path, *name.split(".")): pin for name, pin in pins.items()}
-        claims += [_Claim(pin, place, findings.source(place)) for place, pin in places.items()]
-    _once(claims, "a BCM pin of its own", findings, ranks)
 
 
 def _limits_in_order(config: Config, findings: Findings) -> None:

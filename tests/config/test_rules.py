@@ -197,6 +197,14 @@ def test_a_pin_twice_inside_one_driver_is_refused_where_its_spec_tells_two_paths
     assert only(tmp_path, text).key == "cluster.stacks.1.options.pins.1"
 
 
+def test_the_pins_of_a_bus_that_a_stack_is_on_are_taken(tmp_path: Path) -> None:
+    relay = "1: driver = 'gpio_relay'; options.pin = 2"
+    assert only(tmp_path, stacks("9:", "12:", relay)).expected == (
+        "a BCM pin of its own, not that of cluster.stacks.9.bus (by default)"
+    )
+    accept(tmp_path, stacks("9: bus = 0", relay))
+
+
 # --- limits ---------------------------------------------------------------------------------------------
 
 
