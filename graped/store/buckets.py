@@ -55,19 +55,20 @@ def roll(connection: sqlite3.Connection, table: str, width_s: int, after_id: int
     return int(newest)
 
 
-def drop_old_samples(connection: sqlite3.Connection, before_at: float, up_to_id: int, at_most: int = 2000) -> None:
-    """Drop a few of the oldest samples that are older than a moment (unix s) and in their buckets."""
-    connection.execute(
-        "DELETE FROM samples WHERE id IN (SELECT id FROM samples WHERE at < ? AND +id <= ? ORDER BY at LIMIT ?)",
-        (int(before_at * 1000), up_to_id, at_most),
-    )
+def drop_old_samples(connection: sqlite3.Connection, before_at: float, up_to_id: int, span_s: int = 600) -> None:
+    """Drop whole minutes of samples that are older than a moment (unix s) and in their buckets, few at once."""
+    oldest_ms = connection.execute("SELECT min(at) FROM samples").fetchone()[0]
+    if oldest_ms is not None:
+        end_s = min(int(before_at), oldest_ms // 1000 + span_s) // MINUTE_S * MINUTE_S
+        connection.execute("DELETE FROM samples WHERE at < ? AND +id <= ?", (end_s * 1000, up_to_id))
 
 
 def drop_old_buckets(connection: sqlite3.Connection, table: str, before_at: float, span_s: int = 21600) -> None:
-    """Drop the oldest buckets before a moment (unix s), no more than ``span_s`` of them at once."""
-    oldest = connection.execute(f"SELECT min(at) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
-    if oldest is not None and oldest < before_at:
-        connection.execute(
-            f"DELETE FROM {table} WHERE at < ?",  # noqa: S608
-            (min(int(before_at), oldest + span_s),),
-        )
+    """Drop whole quarters of an hour of buckets that are older than a moment (unix s), few at once.
+
+    Whole ones, so that a coarser table goes on exactly where this one begins.
+    """
+    oldest_s = connection.execute(f"SELECT min(at) FROM {table}").fetchone()[0]  # noqa: S608 - our own names
+    if oldest_s is not None:
+        end_s = min(int(before_at), oldest_s + span_s) // QUARTER_S * QUARTER_S
+        connection.execute(f"DELETE FROM {table} WHERE at < ?", (end_s,))  # noqa: S608

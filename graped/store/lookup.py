@@ -71,7 +71,7 @@ def read_cells(connection: sqlite3.Connection, wanted: Wanted) -> Iterator[Cell]
         yield from _buckets(connection, "minutes", wanted, span.cut(since=minutes))
         yield from _samples(connection, wanted, span, after_id=wanted.minutes_to)
         return
-    samples = _edge_ms(connection, "SELECT at FROM samples ORDER BY id LIMIT 1", MINUTE_S)
+    samples = _edge_ms(connection, "SELECT min(at) FROM samples", MINUTE_S)
     yield from _buckets(connection, "quarters", wanted, span.cut(until=min(minutes, samples)))
     yield from _buckets(connection, "minutes", wanted, span.cut(since=minutes, until=samples))
     yield from _samples(connection, wanted, span.cut(until=samples), after_id=wanted.minutes_to)
@@ -137,9 +137,6 @@ def _samples(connection: sqlite3.Connection, wanted: Wanted, span: Span, after_i
 
 
 def _edge_ms(connection: sqlite3.Connection, query: str, width_s: int) -> int:
-    """The start of the first whole bucket of the next coarser table at or after a table's oldest row."""
-    row = connection.execute(query).fetchone()
-    if row is None or row[0] is None:
-        return _NEVER_MS
-    width_ms = width_s * 1000
-    return int(-(-row[0] // width_ms) * width_ms)
+    """Where a table begins, in whole buckets of the next coarser table: no part of such a bucket is ever dropped."""
+    oldest_ms = connection.execute(query).fetchone()[0]
+    return _NEVER_MS if oldest_ms is None else int(oldest_ms // (width_s * 1000) * width_s * 1000)

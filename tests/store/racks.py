@@ -55,7 +55,7 @@ class Connections:
     def __call__(self, path: Path, **options: Any) -> sqlite3.Connection:
         if self.refuse:
             raise sqlite3.OperationalError(self.refuse)
-        connection = sqlite3.connect(path, **options)
+        connection: sqlite3.Connection = sqlite3.connect(path, **options)
         connection.set_trace_callback(self.statements.append)
         if self.max_pages is not None:
             connection.execute(f"PRAGMA max_page_count = {self.max_pages}")

@@ -40,7 +40,7 @@ async def main():
 asyncio.run(main())
 """
 
-KILLS = 10
+KILLS = 8
 
 
 def lines_until_killed(path: Path, dice: random.Random) -> list[list[str]]:

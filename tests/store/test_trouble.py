@@ -7,6 +7,7 @@ import random
 import subprocess
 import sys
 import time
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ from graped.store.database import Database
 from graped.store.store import Store
 from tests.store.clocks import FakeClock
 from tests.store.racks import Connections, job, opened, readings, run
+
+
+def moved_aside(folder: Path) -> list[Path]:
+    return [file for file in folder.glob("grape.db.corrupt-*") if file.name.endswith("Z")]
 
 
 async def filled(path: Path, clock: FakeClock) -> int:
@@ -52,7 +57,7 @@ def test_a_damaged_file_is_moved_aside_and_the_daemon_goes_on(tmp_path: Path, da
         store.on_fault = told.append
         await store.record_write([job(store.next_job)], 3, 0x0F)
         await store.flush(everything=True)
-        moved = list(tmp_path.glob("grape.db.corrupt-*"))
+        moved = moved_aside(tmp_path)
         if damage == "empty":  # as good as a first start
             assert store.fault is None
         else:
@@ -105,7 +110,7 @@ def test_damage_found_while_running_loses_nothing_that_is_still_known(tmp_path: 
         await store.record_write([job(1), job(2)], 6, 0xBB)
         await store.record_write([job(2)], 6, 0xBC)
         assert store.fault is not None
-        assert len([file for file in tmp_path.glob("grape.db.corrupt-*") if file.name.endswith("Z")]) == 1
+        assert len(moved_aside(tmp_path)) == 1
         events = await store.journal.latest(10)
         assert "before" in {event.kind for event in events}
         await store.close()
@@ -230,7 +235,7 @@ def test_retries_come_at_growing_intervals(tmp_path: Path) -> None:
         await store.close()
 
     run(story)
-    pauses = [later - earlier for earlier, later in zip(tries, tries[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in pairwise(tries)]
     assert pauses[:6] == pytest.approx([1, 2, 4, 8, 16, 32], abs=0.2)
     assert pauses[6:] == pytest.approx([60] * len(pauses[6:]), abs=0.2)
 
