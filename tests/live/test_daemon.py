@@ -1,0 +1,154 @@
+"""Start, stop, reload, take over: what a service manager and a careless person do to graped."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.live.daemon import BIN, FAST, TWO_STACKS, Daemon
+
+
+def trace_of(path: Path) -> list[dict[str, object]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def writes_to_ports(path: Path) -> list[dict[str, object]]:
+    return [
+        line
+        for line in trace_of(path)
+        if 0x38 <= int(str(line["address"])) <= 0x3F and "receive" not in str(line["op"])
+    ]
+
+
+def wait_until(true, seconds: float = 10.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+def test_a_restart_and_a_kill_leave_every_slot_as_it_is(tmp_path: Path) -> None:
+    trace = tmp_path / "trace"
+    daemon = Daemon(tmp_path, TWO_STACKS + FAST, "--sim-trace", str(trace))
+    with daemon:
+        assert daemon.cli("power", "on", "worker-0-[0-2],worker-1-5", "--wait").returncode == 0
+        before = daemon.observed()
+        written = len(writes_to_ports(trace))
+        for how in (signal.SIGTERM, signal.SIGKILL, signal.SIGINT):
+            code = daemon.stop(how)
+            assert code == (-9 if how is signal.SIGKILL else 0)
+            daemon.start()
+            assert daemon.observed() == before
+        assert len(writes_to_ports(trace)) == written, "a start wrote to a power port"
+        assert written >= 4
+
+
+def test_status_has_the_fixed_words(daemon: Daemon) -> None:
+    daemon.cli("power", "on", "worker-0-1", "--wait")
+    status = daemon.status()
+    assert {"revision", "stacks", "nodes"} <= status.keys()
+    assert {"id", "bus", "address", "state", "meters"} <= status["stacks"][0].keys()
+    node = next(node for node in status["nodes"] if node["name"] == "worker-0-1")
+    assert {"name", "stack", "slot", "mac", "power", "stage"} <= node.keys()
+    assert {"desired", "observed", "fault", "since"} <= node["power"].keys()
+    assert (node["power"]["desired"], node["power"]["observed"]) == ("on", "on")
+
+
+def test_a_second_daemon_is_refused_and_harms_nobody(daemon: Daemon, tmp_path: Path) -> None:
+    daemon.cli("power", "on", "worker-0-0", "--wait")
+    for more in (["--socket", tmp_path / "other.sock"], ["--socket", daemon.socket]):
+        second = subprocess.run(
+            [BIN / "graped", "--simulate", "--config", daemon.config, "--state-dir", daemon.state, *more],
+            capture_output=True, text=True, timeout=20, check=False,
+        )  # fmt: skip
+        assert second.returncode == 1
+        assert "another" in second.stderr.lower()
+    assert daemon.observed()["worker-0-0"] == "on"
+
+
+def test_a_stale_socket_is_taken_over_and_a_live_one_is_not(tmp_path: Path) -> None:
+    stale = socket.socket(socket.AF_UNIX)
+    stale.bind(str(tmp_path / "s.sock"))
+    stale.close()
+    with Daemon(tmp_path) as daemon:
+        mode = stat.S_IMODE(os.stat(daemon.socket).st_mode)
+        assert mode == 0o660
+        assert daemon.cli("version").returncode == 0
+
+
+def test_sighup_takes_what_can_change_and_tells_the_rest(daemon: Daemon) -> None:
+    old = daemon.config.read_text()
+    daemon.config.write_text(
+        old.replace('mac = "02:00:00:00:00:03"', 'mac = "02:00:00:00:00:33"') + "[gpio]\novertemp_pin = 5\n"
+    )
+    daemon.process.send_signal(signal.SIGHUP)
+    node = lambda: daemon.client().get("/v1/nodes/worker-0-3")  # noqa: E731
+    wait_until(lambda: node()["mac"] == "02:00:00:00:00:33")
+    event = next(one for one in daemon.client().get("/v1/events", limit=100) if one["kind"] == "config.reloaded")
+    assert any("gpio.overtemp_pin" in line for line in event["fields"]["needs_restart"])
+
+
+def test_a_reload_with_a_mistake_changes_nothing(daemon: Daemon) -> None:
+    daemon.config.write_text("[cluster.stacks.99]\n")
+    daemon.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: any(one["kind"] == "config.refused" for one in daemon.client().get("/v1/events", limit=100)))
+    assert daemon.client().get("/v1/nodes/worker-0-3")["mac"] == "02:00:00:00:00:03"
+
+
+def test_systemd_is_told_ready_watchdog_and_stopping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(str(tmp_path / "notify"))
+    manager.settimeout(10)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    monkeypatch.setenv("WATCHDOG_USEC", "600000")
+    with Daemon(tmp_path) as daemon:
+        said = [manager.recv(4096).decode() for _ in range(4)]
+        assert any(line.startswith("READY=1") for line in said)
+        assert said.count("WATCHDOG=1") >= 2
+        assert daemon.stop() == 0
+        rest = []
+        manager.settimeout(0.5)
+        while True:
+            try:
+                rest.append(manager.recv(4096).decode())
+            except TimeoutError:
+                break
+        assert "STOPPING=1" in rest
+
+
+def test_a_bad_configuration_stops_the_start_with_code_2_and_every_mistake(tmp_path: Path) -> None:
+    (tmp_path / "bad.toml").write_text('[cluster.stacks.16]\n[power]\nstagger_s = "soon"\n')
+    done = subprocess.run(
+        [BIN / "graped", "--config", tmp_path / "bad.toml"], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "cluster.stacks.16" in done.stderr
+    assert "power.stagger_s" in done.stderr
+
+
+def test_real_hardware_that_is_not_there_is_a_fault_of_its_stacks_only(tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(TWO_STACKS + FAST)
+    command = [BIN / "graped", "--config", config, "--state-dir", tmp_path / "st", "--socket", tmp_path / "s.sock"]
+    with (tmp_path / "log").open("ab") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=log)
+    try:
+        daemon = Daemon(tmp_path)
+        daemon.process = process
+        wait_until(lambda: daemon.cli("version").returncode == 0)
+        wait_until(lambda: all(one["state"] == "missing" for one in daemon.status()["stacks"]))
+        stack = daemon.status()["stacks"][0]
+        assert "bus 0" in stack["fault"]["message"]
+        assert stack["fault"]["hint"]
+        assert set(daemon.observed().values()) == {"unknown"}
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
