@@ -16,6 +16,7 @@ from pathlib import Path
 from graped import __version__, bottom, logs
 from graped.api import server
 from graped.api.listener import Listener, listen
+from graped.api.simulator import RackSimulator
 from graped.clock import Clock, SystemClock
 from graped.config.load import Loaded
 from graped.core.events import DaemonFault, Event, MetersRead, OverTemperature, StageSeen
@@ -30,7 +31,6 @@ from graped.model import Fault, SlotId, Stage
 from graped.notify import Notifier
 from graped.pollers import Pollers
 from graped.service import Service, Source
-from graped.simulator import Simulator
 from graped.store.store import Store
 
 log = logging.getLogger("graped")
@@ -159,7 +159,7 @@ class _Daemon:
 
         pollers.post = report
         pollers.verified = lambda key: reading.value if (reading := engine.state.stacks[key].reading) else None
-        simulator = Simulator(ground.control, self.lanes.get("sim-control")) if ground.control else None
+        simulator = RackSimulator(ground.control) if ground.control else None
         service = Service(
             engine=engine, store=store, clock=self.clock, source=self.source, loaded=self.loaded, simulator=simulator
         )

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graped import __version__
+from graped.api.simulator import RackSimulator
 from graped.api.types import ConfigReport, ConfigValue, ConfigView
 from graped.clock import Clock
 from graped.config.load import Loaded, load
@@ -17,7 +18,6 @@ from graped.core.events import ConfigChanged
 from graped.core.state import State
 from graped.engine import Engine
 from graped.errors import ConfigError
-from graped.simulator import Simulator
 from graped.store.history import History
 from graped.store.journal import Journal
 from graped.store.store import Store
@@ -61,7 +61,7 @@ class Service:
         clock: Clock,
         source: Source,
         loaded: Loaded,
-        simulator: Simulator | None,
+        simulator: RackSimulator | None,
     ) -> None:
         self._engine = engine
         self._store = store
