@@ -110,11 +110,8 @@ def _expanders_apart(config: Config, drivers: Mapping[str, DriverSpec], findings
 
 
 def _display_apart(bus: int, key: int, config: Config, findings: Findings) -> None:
+    """Refuse a display that is said to be where a ClusterHAT is; one that is looked for is not looked for there."""
     display = config.display
-    if display.enabled is False or display.address != CLUSTERHAT_ADDRESS or display.bus not in (None, bus):
-        return
-    if findings.sound(("display", "enabled"), ("display", "bus"), ("display", "address")):
-        hat = f"the ClusterHAT of stack {key} is at {CLUSTERHAT_ADDRESS:#x} on bus {bus}"
-        name = "enabled" if display.enabled is None else "bus"
-        words = f"enabled = false or bus = {1 - bus}, because {hat} and the display would be too"
-        findings.note(("display", name), words, "neither" if display.bus is None else f"bus {display.bus}")
+    if display.enabled is not False and display.bus == bus and display.address == CLUSTERHAT_ADDRESS:
+        words = f"bus {1 - bus}, because the ClusterHAT of stack {key} is at {CLUSTERHAT_ADDRESS:#x} on bus {bus} too"
+        findings.note(("display", "bus"), words, str(bus))

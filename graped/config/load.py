@@ -62,7 +62,7 @@ def validate(document: files.Document, drivers: Mapping[str, DriverSpec]) -> Loa
 def _read(tree: dict[str, Any], drivers: Mapping[str, DriverSpec], findings: Findings) -> Config:
     """Read each section; what is wrong keeps its default, so that the rules can go on."""
     sections: dict[str, Any] = {field.name: type(field.default) for field in fields(Config)}
-    for key in tree.keys() - sections.keys():
+    for key in [key for key in tree if key not in sections]:
         findings.unknown((key,), tuple(sections), _section_of(key, sections))
     read: dict[str, Any] = {}
     for name, cls in sections.items():

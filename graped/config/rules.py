@@ -50,7 +50,7 @@ def _slots(config: Config, drivers: Mapping[str, DriverSpec], findings: Findings
 
 def _known_slots(config: Config, slots: Mapping[int, frozenset[int]], findings: Findings) -> None:
     for key, known in slots.items():
-        for slot in config.cluster.stacks[key].devices.keys() - known:
+        for slot in sorted(config.cluster.stacks[key].devices.keys() - known):
             findings.note((*AT, str(key), "devices", str(slot)), f"a slot of this stack ({_span(known)})", str(slot))
 
 

@@ -41,7 +41,8 @@ def build(cls: type, table: object, path: Path, findings: Findings) -> Any:
     """Make an instance of a driver's dataclass; None where its table is not good enough (then that is noted)."""
     before = len(findings.problems)
     values = read_fields(cls, table, path, findings)
-    for name in _required(cls) - (table.keys() if isinstance(table, dict) else set()):
+    given = table if isinstance(table, dict) else {}
+    for name in [name for name in _required(cls) if name not in given]:
         findings.refuse((*path, name), "a value", None)
     if len(findings.problems) > before:
         return None
@@ -53,12 +54,12 @@ def build(cls: type, table: object, path: Path, findings: Findings) -> Any:
         return None
 
 
-def _required(cls: type) -> set[str]:
-    return {
+def _required(cls: type) -> list[str]:
+    return [
         field.name
         for field in fields(cls)
         if field.init and field.default is MISSING and field.default_factory is MISSING
-    }
+    ]
 
 
 def _read_field(cls: type, key: str, value: object, path: Path, findings: Findings, into: dict[str, Any]) -> None:

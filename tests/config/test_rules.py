@@ -86,7 +86,7 @@ def test_keys_of_the_board_are_refused_on_other_drivers(tmp_path: Path, setting:
     name = setting.split()[0]
     problem = only(tmp_path, stacks(f"3: driver = 'gpio_relay'; {setting}"))
     assert problem.key == f"cluster.stacks.3.{name}"
-    hat = stacks(f"3: driver = 'clusterhat'; {setting}") + "[display]\nenabled = false"
+    hat = stacks(f"3: driver = 'clusterhat'; {setting}")
     if name == "bus":
         accept(tmp_path, hat)
     else:
@@ -97,29 +97,23 @@ def test_keys_of_the_board_are_refused_on_other_drivers(tmp_path: Path, setting:
 
 
 @pytest.mark.parametrize(
-    ("display", "key"),
-    [
-        ("", "display.enabled"),
-        ("enabled = true", "display.bus"),
-        ("bus = 1", "display.enabled"),
-        ("enabled = false", ""),
-        ("bus = 0", ""),
-        ("address = 0x21", ""),
-    ],
+    "display", ["", "enabled = true", "bus = 0", "bus = 1; enabled = false", "bus = 1; address = 0x21"]
 )
-def test_a_clusterhat_and_a_display_need_two_addresses_or_two_buses(tmp_path: Path, display: str, key: str) -> None:
-    text = stacks("3: driver = 'clusterhat'") + f"[display]\n{display}"
-    if key:
-        assert only(tmp_path, text).key == key
-    else:
-        accept(tmp_path, text)
+def test_a_display_that_is_not_said_to_be_where_a_clusterhat_is_may_be(tmp_path: Path, display: str) -> None:
+    accept(tmp_path, stacks("3: driver = 'clusterhat'") + "[display]\n" + display.replace("; ", "\n"))
+
+
+@pytest.mark.parametrize("enabled", ["", "enabled = true"])
+def test_a_display_cannot_be_where_a_clusterhat_is(tmp_path: Path, enabled: str) -> None:
+    problem = only(tmp_path, stacks("3: driver = 'clusterhat'") + f"[display]\nbus = 1\n{enabled}")
+    assert problem.key == "display.bus"
+    assert "ClusterHAT of stack 3" in problem.expected
 
 
 def test_two_clusterhats_need_two_buses(tmp_path: Path) -> None:
-    off = "[display]\nenabled = false"
     hats = stacks("3: driver = 'clusterhat'", "4: driver = 'clusterhat'")
-    assert only(tmp_path, hats + off).key == "cluster.stacks.4.bus"
-    accept(tmp_path, stacks("3: driver = 'clusterhat'; bus = 0", "4: driver = 'clusterhat'") + off)
+    assert only(tmp_path, hats).key == "cluster.stacks.4.bus"
+    accept(tmp_path, stacks("3: driver = 'clusterhat'; bus = 0", "4: driver = 'clusterhat'"))
 
 
 # --- devices --------------------------------------------------------------------------------------------
@@ -151,7 +145,7 @@ def test_no_name_is_what_another_slot_is_called(tmp_path: Path) -> None:
 
 
 def test_only_slots_of_the_driver_have_devices(tmp_path: Path) -> None:
-    hat = stacks(f"3: driver = 'clusterhat'; devices.4.mac = '{OTHER_MAC}'") + "[display]\nenabled = false"
+    hat = stacks(f"3: driver = 'clusterhat'; devices.4.mac = '{OTHER_MAC}'")
     problem = only(tmp_path, hat)
     assert (problem.key, problem.expected) == ("cluster.stacks.3.devices.4", "a slot of this stack (0-3)")
     relay = stacks(f"3: driver = 'gpio_relay'; options.pins = {{ 0 = 5, 2 = 6, 3 = 7 }}; devices.1.mac = '{MAC}'")
