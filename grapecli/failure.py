@@ -59,7 +59,8 @@ def _print_json(**fields: object) -> None:
 
 def _print(title: str, detail: str, problems: list[str], hint: str) -> None:
     paint = Paint.choose("auto", sys.stderr)
-    text = f"{title}: {detail}" if title and title != detail else detail
+    told = not title or detail.lower().startswith(title.lower())  # "No such node: no such node: ..." says it twice
+    text = detail if told else f"{title}: {detail}"
     sys.stderr.write(f"grapecli: {paint(text, 'red')}\n")
     for problem in problems:
         sys.stderr.write(f"  {problem}\n")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
 
 from grapecli import result, table, times
@@ -15,17 +17,24 @@ if TYPE_CHECKING:
 _STYLE = {"done": "green", "failed": "red", "completed_with_errors": "red", "interrupted": "red", "cancelled": "yellow"}
 
 
+def _options(function: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of the list; ``jobs`` alone takes them too."""
+    limit = click.IntRange(1, 1000)
+    function = click.option("--limit", type=limit, default=20, show_default=True, help="So many, the newest.")(function)
+    return click.option("--open", "open_only", is_flag=True, help="Only those that have not ended.")(function)
+
+
 @click.group(cls=Group, invoke_without_command=True)
+@_options
 @click.pass_context
-def jobs(ctx: click.Context) -> None:
+def jobs(ctx: click.Context, limit: int, open_only: bool) -> None:
     """List, show and cancel power commands. Without a subcommand: list."""
     if ctx.invoked_subcommand is None:
-        ctx.invoke(list_jobs)
+        ctx.invoke(list_jobs, limit=limit, open_only=open_only)
 
 
 @jobs.command("list")
-@click.option("--limit", type=click.IntRange(1, 1000), default=20, show_default=True, help="So many, the newest.")
-@click.option("--open", "open_only", is_flag=True, help="Only those that have not ended.")
+@_options
 @pass_session
 def list_jobs(session: Session, limit: int, open_only: bool) -> None:
     """List jobs, the newest last."""

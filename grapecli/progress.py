@@ -23,6 +23,9 @@ if TYPE_CHECKING:
             """Leave the terminal as it was."""
 
 
+_SHOWN = {"on": "switching on", "cut": "switching off", "soft_off": "soft-off"}  # steps that read badly as they are
+
+
 class Place:
     """Where one node is on its way: a step or stage, why it stands there, and whether it arrived."""
 
@@ -36,7 +39,9 @@ class Place:
 
     def __str__(self) -> str:
         """Say it in one line."""
-        text = f"{self.step}, {self.words}" if self.words else self.step
+        if not self.words:
+            return f"{self.step} ({self.reason})" if self.reason else self.step
+        text = f"{_SHOWN.get(self.step, self.step)}, {self.words}"
         return f"{text} ({self.reason})" if self.reason else text
 
 

@@ -64,7 +64,7 @@ def _heading(status: Json, paint: Paint) -> list[str]:
 
 
 def _stack(stack: Json, now: str, paint: Paint) -> list[str]:
-    """Show a stack's state, place, meters, freshness, and its fault on a line of its own."""
+    """Show a stack's state, place, meters and freshness; its fault and missing meters below."""
     dot = paint.dot(stack["state"])
     parts = [f"{dot} {paint('Stack ' + str(stack['id']), 'bold')}"]
     parts.append(paint(stack["state"], STATE_STYLE[stack["state"]]))
@@ -77,7 +77,7 @@ def _stack(stack: Json, now: str, paint: Paint) -> list[str]:
     lines = ["  ".join(parts)]
     if stack["fault"] is not None:
         lines += _fault(stack["fault"], now, paint)
-    return lines
+    return lines + [paint(f"  no {kind}: {why}", "yellow") for kind, why in stack["meters_missing"].items()]
 
 
 def _node(node: Json, stack: Json, now: str, width: int, paint: Paint) -> str:

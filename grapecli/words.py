@@ -76,14 +76,14 @@ def place(stack: Json) -> str:
 
 
 def meters(stack: Json) -> list[tuple[str, bool]]:
-    """List a stack's meters as text, each with whether it is stale; missing ones say why."""
+    """List the values of a stack's meters, each with whether it is stale."""
     shown = []
     for kind in KINDS:
         meter = stack["meters"].get(kind)
         if meter is not None:
             stale = bool(meter["stale"])
             shown.append((human(meter["value"], meter["unit"]) + (" (stale)" if stale else ""), stale))
-    return shown + [(f"{kind}: {why}", True) for kind, why in stack["meters_missing"].items()]
+    return shown
 
 
 def freshness(stack: Json, now: str) -> tuple[str, bool]:

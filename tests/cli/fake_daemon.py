@@ -65,7 +65,7 @@ class Answer(BaseHTTPRequestHandler):
         rack = self.server.rack
         self.send_response(200)
         self.send_header("Content-Type", "text/event-stream")
-        self.send_header("Connection", "close")
+        self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
         while not self.server.stopping:
             with rack.changed:
@@ -75,8 +75,8 @@ class Answer(BaseHTTPRequestHandler):
                 last = event["id"]
                 if kind not in (None, event["kind"].split(".")[0]):
                     continue
-                self.wfile.write(f"id: {last}\nevent: {event['kind']}\ndata: {json.dumps(event)}\n\n".encode())
-            self.wfile.flush()
+                told = f"id: {last}\nevent: {event['kind']}\ndata: {json.dumps(event)}\n\n".encode()
+                self.wfile.write(b"%x\r\n%s\r\n" % (len(told), told))
 
     def log_message(self, *args: object) -> None:
         """Be quiet."""
@@ -156,7 +156,7 @@ ROUTES: dict[tuple[str, str], Any] = {
     ("GET", "/v1/power"): lambda rack, q, b: rack.groups(q["nodes"]),
     ("POST", "/v1/power/plan"): lambda rack, q, b: rack.plan(b),
     ("POST", "/v1/power"): lambda rack, q, b: rack.power(b),
-    ("GET", "/v1/jobs"): lambda rack, q, b: list(rack.jobs.values())[::-1][: int(q.get("limit", 50))],
+    ("GET", "/v1/jobs"): lambda rack, q, b: rack.newest_jobs(int(q["limit"]), open_only=q.get("open") == "true"),
     ("GET", "/v1/jobs/(\\d+)"): _job,
     ("POST", "/v1/jobs/(\\d+)/cancel"): lambda rack, q, b, number: rack.cancel(rack.jobs[int(number)]),
     ("GET", "/v1/meters"): lambda rack, q, b: [rack.meters(stack) for stack in rack.stack_ids],

@@ -169,6 +169,10 @@ class Rack:
             node["stage_reason"] = reason
             self.bump()
 
+    def newest_jobs(self, limit: int, *, open_only: bool) -> list[Json]:
+        found = [job for job in self.jobs.values() if not (open_only and job["ended"])]
+        return found[::-1][:limit]
+
     def cancel(self, job: Json) -> Json:
         for task in job["tasks"]:
             if task["result"] is None:

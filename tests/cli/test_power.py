@@ -167,6 +167,7 @@ def test_jobs_are_listed_shown_and_cancelled(run: Run, daemon: FakeDaemon, rack:
     run("power", "on", "worker-0-0", "--wait")
     assert "worker-0-0" in run("jobs").out
     assert [job["id"] for job in run("jobs", "list", "--json").json] == [1]
+    assert run("jobs", "--open", "--json").json == []
     assert "guards: nobody registered" in run("jobs", "show", "1").out
     rack.switch_s = 5.0
     run("power", "on", "worker-0-[1-3]")
