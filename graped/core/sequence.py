@@ -91,7 +91,7 @@ class _Room:
     def cluster_refusal(self, want: Want) -> tuple[str, float | None] | None:
         """Why the cluster has no room, and when time alone makes some."""
         over = self.inrush + len(want.slots) - self.limits.max_inrush
-        if over > 0:
+        if over > 0 and self.limits.inrush_s > 0:
             wake = self.inrush_ends[min(over, len(self.inrush_ends)) - 1] if self.inrush_ends else None
             return f"waits for inrush: {self.inrush} slots came on just now", wake
         if self.booting + len(want.slots) > self.limits.max_booting:

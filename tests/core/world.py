@@ -11,6 +11,7 @@ import itertools
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from graped.config.types import AtStart, Cluster, Config, Device, PowerPolicy, Stack, Temperature
 from graped.core import asking, port
@@ -73,7 +74,7 @@ def make_config(
     budgets: dict[int, float] | None = None,
     emergency: float | None = None,
     at_start: AtStart = AtStart.ADOPT,
-    **policy: float,
+    **policy: Any,
 ) -> Config:
     """Build a configuration of board stacks; ``policy`` are fields of the power policy."""
     expected, limits = watts or {}, budgets or {}
@@ -86,7 +87,7 @@ def make_config(
     }
     return Config(
         cluster=Cluster(stacks=table),
-        power=PowerPolicy(at_start=at_start, **policy),  # type: ignore[arg-type]
+        power=PowerPolicy(at_start=at_start, **policy),
         temperature=Temperature(emergency_celsius=emergency),
     )
 
@@ -289,8 +290,8 @@ class World:
 
     def _read(self, key: int) -> None:
         self._reads.discard(key)
-        if key in self.writing:
-            return  # the lane is busy with the write
+        if key in self.writing or self.state.stacks[key].layout is None:
+            return  # the lane is busy with the write, or nobody knows the port
         one = self.ports[key]
         if one.silent:
             self.send(PortUnread(stack=key, code="bus_nack", message="no answer", at=self.now))
