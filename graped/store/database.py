@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,10 @@ log = logging.getLogger(__name__)
 BUSY_S = 2.0  # somebody else, a person with a sqlite3 shell, may hold the database for so long
 WAL_PAGES = 1000  # 4 MB of log before its pages go into the file
 WAL_BYTES = 8 << 20  # after a checkpoint the log is cut back to this
+
+
+class Interrupted(StoreError):
+    """A query was stopped by ``interrupt``."""
 
 
 class Damaged(StoreError):
@@ -47,6 +52,8 @@ class Database:
         self._path = path
         self._connect = connect
         self._connection: sqlite3.Connection | None = None
+        self._guard = threading.Lock()  # around _reading: an interrupt must never meet a write
+        self._reading: sqlite3.Connection | None = None
 
     @property
     def is_open(self) -> bool:
@@ -76,9 +83,15 @@ class Database:
         return existed
 
     def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a query. Raises ``Damaged`` or ``StoreError``."""
-        with self._judged():
-            return query(self._usable())
+        """Run a query. Raises ``Interrupted``, ``Damaged`` or ``StoreError``."""
+        with self._judged(), self._stoppable() as connection:
+            return query(connection)
+
+    def interrupt(self) -> None:
+        """Stop the query that runs now, if one does. For any thread."""
+        with self._guard:
+            if self._reading is not None:
+                self._reading.interrupt()
 
     def write(self, change: Callable[[sqlite3.Connection], T], *, durable: bool) -> T:
         """Run ``change`` as one transaction; ``durable``: on the card when this returns.
@@ -118,10 +131,27 @@ class Database:
         return self._connection
 
     @contextmanager
+    def _stoppable(self) -> Iterator[sqlite3.Connection]:
+        connection = self._usable()
+        with self._guard:
+            self._reading = connection
+        try:
+            yield connection
+        except sqlite3.OperationalError as error:
+            if _code(error) == sqlite3.SQLITE_INTERRUPT:
+                raise Interrupted("the query was stopped") from None
+            raise
+        finally:
+            with self._guard:
+                self._reading = None
+
+    @contextmanager
     def _judged(self) -> Iterator[None]:
         """Tell damage from trouble. Either way the connection ends: the next try starts from a clean place."""
         try:
             yield
+        except Interrupted:
+            raise
         except sqlite3.Error as error:
             self.close()
             if _is_damage(error):
@@ -154,14 +184,18 @@ class Database:
         return target
 
 
+def _code(error: Exception) -> int:
+    """The primary SQLite result code, 0 where there is none."""
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
 def _is_damage(error: sqlite3.Error) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     foreign = str(error).startswith("no such table")  # a file of our version without our tables
-    return foreign or code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return foreign or _code(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 
 
 def _hint(error: Exception) -> str:
-    match getattr(error, "sqlite_errorcode", 0) & 0xFF:
+    match _code(error):
         case sqlite3.SQLITE_FULL:
             return "Free some space in the state directory."
         case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_CANTOPEN | sqlite3.SQLITE_PERM:

@@ -16,7 +16,7 @@ from typing import TypeVar
 from graped.clock import Clock
 from graped.errors import StoreError
 from graped.store.batch import Batch, write_batch
-from graped.store.database import Connect, Damaged, Database
+from graped.store.database import Connect, Damaged, Database, Interrupted
 from graped.store.health import Health
 from graped.store.opening import Past, begin, read_past
 from graped.store.worker import Worker
@@ -25,6 +25,7 @@ T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
+QUERY_S = 3.0  # a query that takes longer is stopped
 ANSWER_S = 5.0  # a disk that takes longer is in trouble; a slot waits no longer than this for it
 
 
@@ -46,6 +47,7 @@ class Disk:
         self._database = Database(path, connect)
         self._worker = Worker("store")
         self._past = Past()
+        self._hurry = 0  # durable writes under way
         self._begun = False  # of the worker's thread: this run is noted in the file
 
     async def start(self) -> Past:
@@ -65,22 +67,39 @@ class Disk:
         return self._past
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T | None:
-        """Run a query; None while the disk cannot be asked."""
-        if self.health.troubled or not self._database.is_open:
-            return None
+        """Run a query; None while the disk cannot be asked. A durable write goes before it, even when it runs.
+
+        Raises ``StoreError`` for a query that takes longer than ``QUERY_S``.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + QUERY_S
+        too_long = loop.call_at(until, self._database.interrupt)
         try:
-            return await self._ask(lambda: self._database.read(query))
-        except StoreError as error:
-            self._failed(error)
-            return None
+            while not self.health.troubled and self._database.is_open:
+                try:
+                    return await self._ask(lambda: self._read(query))
+                except Interrupted:
+                    if loop.time() >= until:
+                        hint = "Ask for a shorter time, or in larger steps."
+                        raise StoreError("this takes the disk too long", hint=hint) from None
+                except StoreError as error:
+                    self._failed(error)
+        finally:
+            too_long.cancel()
+        return None
 
     async def write(self, batch: Batch, *, durable: bool) -> Written:
         """Write a batch in one transaction; ``durable``: it is on the card when this returns."""
+        if durable:
+            self._hurry += 1
+            self._database.interrupt()
         try:
             fresh = await self._ask(lambda: self._write(batch, durable))
         except StoreError as error:
             self._failed(error)
             return Written.FAILED if self.health.troubled else Written.AGAIN
+        finally:
+            self._hurry -= durable
         self.health.worked()
         return Written.LOST if fresh else Written.SAVED
 
@@ -117,6 +136,11 @@ class Disk:
     def _look_back(self, wall: float) -> Past:
         self._database.open()
         return self._database.read(lambda connection: read_past(connection, wall))
+
+    def _read(self, query: Callable[[sqlite3.Connection], T]) -> T:
+        if self._hurry:  # queued before a write that somebody waits for
+            raise Interrupted("a write goes first")
+        return self._database.read(query)
 
     def _usable(self) -> bool:
         """Have the file open and our run noted in it; return whether it is a fresh one."""

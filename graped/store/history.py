@@ -14,7 +14,7 @@ from graped.clock import Clock
 from graped.model import MeterKind, Reading
 from graped.store.batch import read_marks
 from graped.store.buckets import KINDS, Sample
-from graped.store.lookup import Cell, Point, Span, Wanted, effective_step_ms, fold, read_cells
+from graped.store.lookup import Cell, Point, Span, Wanted, effective_step_ms, fold, points, read_cells
 from graped.store.marks import Mark
 
 WAITING = 10_000  # polls of stacks kept in memory while the disk cannot take them: 52 minutes of 16 stacks
@@ -58,7 +58,7 @@ class History:
         """A meter's points in ``[since, until)`` (unix s), oldest first, none where there is no sample.
 
         ``step_s``: see ``effective_step_s``. Older than the buckets of a minute (or than the samples, for smaller
-        steps), points are as far apart as what is left.
+        steps), points are as far apart as what is left. Raises ``StoreError`` where it takes the disk too long.
         """
         span, step_ms = Span(round(since * 1000), round(until * 1000)), effective_step_ms(step_s)
         waiting = list(self._waiting)  # before the disk: what is written meanwhile is then told apart by its id
@@ -74,10 +74,11 @@ class History:
                 quarters_to=marks.get(Mark.QUARTERS, 0),
             )
             newest = connection.execute("SELECT max(id) FROM samples").fetchone()[0] or 0
-            return newest, list(read_cells(connection, wanted))
+            return newest, fold(read_cells(connection, wanted), step_ms)  # here: the loop must not wait for it
 
         newest, cells = await self._read(ask) or (0, [])
-        return fold([*cells, *_cells_of((s for s in waiting if s.id > newest), stack, kind, span)], step_ms)
+        fresh = _cells_of((sample for sample in waiting if sample.id > newest), stack, kind, span)
+        return points(fold([*cells, *fresh], step_ms))
 
     @staticmethod
     def effective_step_s(step_s: float) -> float:

@@ -51,7 +51,7 @@ moves = st.lists(
 )
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(moves=moves, step_s=st.sampled_from([60.0, 120.0, 900.0, 3600.0]))
 def test_buckets_equal_a_plain_computation(
     tmp_path_factory: pytest.TempPathFactory, moves: list[tuple[str, float]], step_s: float

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 import subprocess
 import sys
 import time
@@ -12,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from graped.errors import StoreError
 from graped.model import Fault, Power, SlotId
 from graped.store.database import Database
 from graped.store.store import Store
@@ -314,6 +316,45 @@ def test_a_real_file_size_limit_is_a_fault_and_heals(tmp_path: Path) -> None:
         assert again.remembered().ports == {0: 199}
         assert len(await again.journal.latest(1000)) == 200
         await again.close()
+
+    run(story)
+
+
+ENDLESS = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) SELECT count(*) FROM n"
+
+
+def test_a_write_that_somebody_waits_for_goes_before_a_long_query(tmp_path: Path) -> None:
+    async def story() -> None:
+        store = await opened(tmp_path / "grape.db", FakeClock())
+        asked: list[int] = []
+
+        def long_at_first(connection: sqlite3.Connection) -> int:
+            asked.append(1)
+            return int(connection.execute(ENDLESS, (10**10 if len(asked) == 1 else 10,)).fetchone()[0])
+
+        query = asyncio.create_task(store._disk.read(long_at_first))
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        await store.record_write([job(1)], 0, 1)
+        assert time.monotonic() - began < 1.0
+        assert store.fault is None
+        assert await query == 10  # asked again by itself
+        await store.close()
+
+    run(story)
+
+
+def test_a_query_that_takes_too_long_is_an_error_and_no_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graped.store.disk.QUERY_S", 0.1)
+
+    async def story() -> None:
+        store = await opened(tmp_path / "grape.db", FakeClock())
+        with pytest.raises(StoreError, match="too long"):
+            await store._disk.read(lambda connection: connection.execute(ENDLESS, (10**10,)).fetchone())
+        assert store.fault is None
+        await store.record_write([job(1)], 0, 1)
+        assert store.fault is None
+        await store.close()
 
     run(story)
 
