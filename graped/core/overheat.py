@@ -59,8 +59,12 @@ def _judge(draft: Draft, event: MetersRead) -> None:
         hot[event.stack] = reading
         draft.other["hot"] = hot
         return
-    slots = tuple(slot for slot in draft.slots_of(event.stack) if draft.slots[slot].observed is not Power.OFF)
-    if reading.at - first.at < APART_S or all(_is_being_cut(draft, slot) for slot in slots):
+    slots = tuple(
+        slot
+        for slot in draft.slots_of(event.stack)
+        if draft.slots[slot].observed is not Power.OFF and not _is_being_cut(draft, slot)
+    )
+    if reading.at - first.at < APART_S or not slots:
         return
     text = f"stack {event.stack} is at {reading.value / 1000:.1f} °C (emergency at {emergency:g}): cut"
     draft.log("temperature.emergency", text, stack=event.stack, celsius=reading.value / 1000)
