@@ -37,8 +37,6 @@ def shown(value: object) -> str:
             return "true" if value else "false"
         case dict():
             return "a table" if value else "an empty table"
-        case int() if abs(value) > 1 << 63:
-            return "a number of more than 64 bits"
         case _:
             text = repr(value)
             return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}..."

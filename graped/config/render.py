@@ -19,6 +19,7 @@ _RESTART_KEYS: Final = frozenset(
     {("store", "state_dir"), ("temperature", "overtemp_celsius"), ("temperature", "hysteresis_celsius")}
 )
 _RESTART_STACK_KEYS: Final = frozenset({"driver", "bus", "address", "meter", "shunt_ohms", "options"})
+_NAMELESS_DRIVERS: Final = frozenset({"stack", "gpio_relay", "clusterhat"})  # any other is built with its nodes' names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +75,7 @@ def diff(old: Config, new: Config) -> ConfigDiff:
     for path in dict.fromkeys((*was, *now)):
         if was.get(path) != now.get(path):
             lines[path] = _line(path, _word(was.get(path)), _word(now.get(path)))
-    restart = tuple(line for path, line in lines.items() if _restarts(path))
+    restart = tuple(line for path, line in lines.items() if _restarts(path, old))
     return ConfigDiff(changed=tuple(lines.values()), needs_restart=restart)
 
 
@@ -86,10 +87,12 @@ def _values(config: Config, without: set[str]) -> Mapping[Path, object]:
     }
 
 
-def _restarts(path: Path) -> bool:
-    if path[:2] == AT:
-        return len(path) == len(AT) + 1 or path[3] in _RESTART_STACK_KEYS
-    return path[0] in _RESTART_SECTIONS or path in _RESTART_KEYS
+def _restarts(path: Path, old: Config) -> bool:
+    if path[: len(AT)] != AT:
+        return path[0] in _RESTART_SECTIONS or path in _RESTART_KEYS
+    if len(path) == len(AT) + 1 or path[3] in _RESTART_STACK_KEYS:
+        return True
+    return path[-1] == "name" and old.cluster.stacks[int(path[2])].driver not in _NAMELESS_DRIVERS
 
 
 def _summary(stack: Stack | None) -> str:

@@ -81,6 +81,7 @@ DRIVERS: Mapping[str, DriverSpec] = {
     "clusterhat": _spec(NoOptions, lambda _: frozenset(range(4))),
     "tool": _spec(ToolOptions, lambda _: frozenset(range(2))),
     "broken": _spec(NoOptions, _broken),
+    "pinless": _spec(NoOptions, lambda _: frozenset({0}), _broken),
 }
 
 

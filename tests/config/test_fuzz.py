@@ -86,13 +86,13 @@ def judge(*tables: dict[str, Any]) -> None:
 
 
 @given(st.lists(anything, max_size=3))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 def test_any_tables(tables: list[dict[str, Any]]) -> None:
     judge(*tables)
 
 
 @given(st.lists(nearly_right(), min_size=1, max_size=2))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_nearly_right_tables(tables: list[dict[str, Any]]) -> None:
     judge(*tables)
 

@@ -191,6 +191,16 @@ def test_a_driver_from_outside_that_breaks_is_told_not_raised(tmp_path: Path) ->
     assert "driver broken cannot tell its slots: no idea" in str(problem)
 
 
+def test_pins_that_a_driver_from_outside_cannot_tell_are_told(tmp_path: Path) -> None:
+    problem = only(tmp_path, "[cluster.stacks.3]\ndriver = 'pinless'")
+    assert "driver pinless cannot tell its pins: no idea" in str(problem)
+
+
+def test_a_value_is_never_told_at_length(tmp_path: Path) -> None:
+    assert len(only(tmp_path, f"[power]\nmax_inrush = '{'x' * 5000}'").found) < 80
+    assert only(tmp_path, f"api.socket = '/{'x' * 107}'").key == "api.socket"
+
+
 def test_the_same_slot_in_two_spellings_is_refused(tmp_path: Path) -> None:
     text = "[cluster.stacks.3]\ndriver = 'gpio_relay'\noptions = { pins = { 1 = 5, 01 = 6 } }"
     assert only(tmp_path, text).expected == "each key once"

@@ -130,6 +130,23 @@ def test_policies_names_and_devices_apply_live() -> None:
     assert found.needs_restart == ()
 
 
+def test_a_name_that_a_driver_may_have_been_built_with_needs_a_restart() -> None:
+    named, renamed = ({0: Device(name=name)} for name in ("old", "new"))
+    for driver, restart in (("stack", 0), ("gpio_relay", 0), ("command", 1)):
+        found = diff(cluster(s0=stack(driver=driver, devices=named)), cluster(s0=stack(driver=driver, devices=renamed)))
+        assert found.changed == ("cluster.stacks.0.devices.0.name: 'old' -> 'new'",)
+        assert len(found.needs_restart) == restart
+
+
+def test_what_is_written_to_thermometers_needs_a_restart() -> None:
+    found = diff(Config(), Config(temperature=Temperature(overtemp_celsius=75.0, emergency_celsius=80.0)))
+    assert found.changed == (
+        "temperature.overtemp_celsius: 70.0 -> 75.0",
+        "temperature.emergency_celsius: unset -> 80.0",
+    )
+    assert found.needs_restart == found.changed[:1]
+
+
 def test_an_emptied_slot_is_told() -> None:
     assert diff(cluster(s0=stack()), cluster(s0=stack(devices={}))).changed == (
         f"cluster.stacks.0.devices.0.mac: '{MAC}' -> unset",
