@@ -21,7 +21,7 @@ class PowerRequest(BaseModel):
 
     model_config = _STRICT
 
-    nodes: Expression | Annotated[list[NodeName], Field(min_length=1, max_length=4096)]
+    nodes: Expression | Annotated[list[NodeName], Field(min_length=1)]
     verb: types.VerbWord
     force: bool = False
     off_s: Annotated[float, Field(ge=0, le=3600)] | None = None

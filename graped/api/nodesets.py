@@ -22,13 +22,14 @@ _CHAR = "[A-Za-z0-9_.*?-]"
 _RANGE = "[0-9]{1,4}(?:-[0-9]{1,4}(?:/[1-9][0-9]{0,2})?)?"
 _RANGES = rf"\[{_RANGE}(?:,{_RANGE})*\]"
 _NAMES = rf"{_CHAR}+(?:{_RANGES}{_CHAR}+)*(?:{_RANGES})?"
-_OPERAND = rf"(?:{_NAMES}|@[a-z]+(?::{_NAMES})?)"
+_OPERAND = rf"(?:{_NAMES}|@[a-z]+(?::(?:{_NAMES}|{_RANGES}))?)"
 PATTERN = rf"^{_OPERAND}(?:[,!&^]{_OPERAND})*$"
 MAX_LENGTH = 16_000
 MAX_NAMES = 20_000  # what one expression may name; a cluster has some hundred
 
 _WELL_FORMED = re.compile(PATTERN[:-1] + r"\Z")
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
+_LONG_NUMBER = re.compile("[0-9]{19}")  # ClusterShell and int() have their limits
 _OPERATORS = re.compile(r"[,!&^](?![^\[]*\])")
 
 _GROUPS: dict[str, Callable[[State, SlotId], bool]] = {
@@ -68,6 +69,8 @@ def named(state: State, names: Iterable[str]) -> tuple[SlotId, ...]:
     by_name = names_of(state)
     wanted = dict.fromkeys(names)
     unknown = [name for name in wanted if name not in by_name]
+    if any(_LONG_NUMBER.search(name) for name in unknown):
+        raise UnknownNode("no such node: a name with so long a number")
     if unknown:
         near = get_close_matches(unknown[0], by_name, n=1)
         hint = f"the nearest name is {near[0]}" if near else "`grapecli node list` shows every name"
@@ -81,7 +84,7 @@ def names_of(state: State) -> dict[str, SlotId]:
     config, slots, names = _last
     if config is not state.config or slots != state.slots.keys():
         names = {state.config.node_name(slot): slot for slot in state.slots}
-        _last = (state.config, tuple_keys(state), names)
+        _last = (state.config, frozenset(state.slots), names)
     return names
 
 
@@ -89,11 +92,6 @@ def configured(state: State, slot: SlotId) -> bool:
     """Whether a device is configured for a slot."""
     stack = state.config.cluster.stacks.get(slot.stack)
     return stack is not None and slot.slot in stack.devices
-
-
-def tuple_keys(state: State) -> frozenset[SlotId]:
-    """The slots of a snapshot, to compare with another's."""
-    return frozenset(state.slots)
 
 
 _last: tuple[Any, frozenset[SlotId], dict[str, SlotId]] = (None, frozenset(), {})
@@ -110,6 +108,8 @@ def _expand(state: State, text: str) -> list[str]:
     """Let ClusterShell parse it, with groups of this snapshot only."""
     from ClusterShell.NodeSet import NodeSet, NodeSetException
 
+    if _LONG_NUMBER.search(text):
+        raise UnknownNode(f"{text[:80]} names no node: no node has so long a number")
     if sum(map(_size, _OPERATORS.split(text))) > MAX_NAMES:
         raise UnknownNode(f"{text[:80]} names more nodes than any cluster has")
     try:

@@ -35,7 +35,7 @@ def build_app(backend: Backend) -> FastAPI:
     app.state.snapshots = Snapshots(backend.clock, simulated=backend.simulator is not None)
     app.state.stopping = asyncio.Event()
     for topic in (cluster, power, jobs, meters, events, config, sim, metrics):
-        app.include_router(topic.router)
+        app.router.routes.extend(topic.router.routes)  # flat: one table, so that a 405 can name every method
     app.add_middleware(Gate)
     problems.install(app)
     documents.install(app)

@@ -33,7 +33,7 @@ class Served:
         self.app = build_app(self.rack)
         ticking = asyncio.create_task(self.rack.engine.run(self._stop))
         serving = asyncio.create_task(serve(self.app, self.path, "grape-no-such-group", self._stop))
-        while not serving.done() and not self.path.exists():
+        while not serving.done() and not self.path.exists():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         self._ready.set()
         try:

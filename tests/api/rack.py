@@ -179,7 +179,7 @@ class Rack:
     # --- what the engine asks ---
 
     async def switch(self, effect: SwitchPort) -> PortSwitched:
-        while effect.stack in self.held:
+        while effect.stack in self.held:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
         self.ports[effect.stack] = effect.value
         reading = PortReading(value=effect.value, known=0xFF)
