@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-STAMP := $(VENV)/.installed
+RUNS := $(VENV)/.runs
+TESTS := $(VENV)/.tests
 
 .PHONY: demo test check lint bench clean
 .DEFAULT_GOAL := help
@@ -10,18 +11,22 @@ STAMP := $(VENV)/.installed
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/'
 
-$(STAMP): pyproject.toml
+$(RUNS): pyproject.toml
 	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+$(TESTS): $(RUNS)
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-demo: $(STAMP)  ## set up, then show a simulated cluster being switched on
+demo: $(RUNS)  ## set up, then show a simulated cluster being switched on
 	@$(BIN)/python tests/demo.py
 
-test: $(STAMP)  ## run all tests
+test: $(TESTS)  ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
 
-lint: $(STAMP)  ## ruff, mypy strict, import-linter
+lint: $(TESTS)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
@@ -29,7 +34,7 @@ lint: $(STAMP)  ## ruff, mypy strict, import-linter
 
 check: lint test  ## exactly what CI runs
 
-bench: $(STAMP)  ## measure, side by side in one run
+bench: $(RUNS)  ## measure, side by side in one run
 	$(BIN)/python -m tests.bench
 
 clean:  ## remove what the other targets made

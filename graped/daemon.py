@@ -86,7 +86,12 @@ def _source(options: Options) -> Source:
         state_dir = Path(home) / "grape-sim"
         socket = socket or state_dir / "graped.sock"
         log.info("simulating in %s; talk to it with: export GRAPE_SOCKET=%s", state_dir, socket)
-    return Source(path=path, drivers=registry.find(), socket=socket, state_dir=state_dir)
+    return Source(
+        path=path,
+        drivers=registry.find(),
+        socket=socket and socket.absolute(),
+        state_dir=state_dir and state_dir.absolute(),
+    )
 
 
 class _Daemon:
