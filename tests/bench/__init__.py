@@ -1,0 +1,1 @@
+"""`make bench`: what Grape costs, measured in one run, each figure beside what it is judged by."""
