@@ -8,6 +8,7 @@ from graped.core.draft import Draft
 from graped.core.effects import ReadPort
 from graped.core.events import CancelAsked, PowerAsked
 from graped.core.jobs import Job, Result, Step, Task
+from graped.core.observe import UNREADABLE
 from graped.core.state import State
 from graped.errors import NoTarget, OverBudget, SharedRelay, UnknownNode
 from graped.model import Power, SlotId, Verb
@@ -69,7 +70,9 @@ def accept(draft: Draft, event: PowerAsked) -> None:
         tasks[slot] = Task(slot=slot, queued_at=queued_at)
         draft.claims[slot] = event.job
         draft.want(slot, Power.OFF if event.verb is Verb.OFF else Power.ON)
-        draft.set_slot(slot, fault=None)
+        fault = draft.slots[slot].fault
+        if fault is not None and fault.code != UNREADABLE:
+            draft.set_slot(slot, fault=None)
     draft.jobs[event.job] = Job(
         id=event.job, verb=event.verb, by=event.by, asked=draft.now, tasks=tasks,
         force=event.force, off_s=event.off_s, request_id=event.request_id,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from graped.core import port, sequence
 from graped.core.asking import check, limits
@@ -35,24 +35,29 @@ def plan(
 
     Raises: NoTarget, UnknownNode, SharedRelay, OverBudget, as the request itself would.
     """
-    check(state, verb, tuple(slots))
+    targets = tuple(dict.fromkeys(slots))
+    check(state, verb, targets)
     drawn = _drawn(state)
     steps: list[Planned] = []
     if verb is not Verb.ON:
-        steps += _cuts(state, slots, drawn, force)
+        steps += _cuts(state, targets, drawn, force)
     if verb is not Verb.OFF:
+        steps += _already(state, targets, drawn) if verb is Verb.ON else []
         rest = state.config.power.cycle_off_s if off_s is None else off_s
-        start = rest if verb is Verb.CYCLE and any(one.action == "off" for one in steps) else 0.0
-        wanted = [slot for slot in slots if verb is Verb.CYCLE or state.slots[slot].observed is not Power.ON]
-        steps += [
-            Planned(
-                slot=slot, at_s=0.0, action="none", watts=state.config.watts_of(slot),
-                stack_watts=drawn.get(slot.stack, 0.0), note="is on already",
-            )
-            for slot in slots if slot not in wanted
-        ]  # fmt: skip
-        steps += _ons(state, wanted, set(slots) if verb is Verb.CYCLE else set(), now, start)
+        cut = {one.slot for one in steps if one.action == "off"}
+        on = [slot for slot in targets if verb is Verb.CYCLE or state.slots[slot].observed is not Power.ON]
+        steps += _ons(state, {slot: rest if slot in cut else 0.0 for slot in on}, cut, now)
     return tuple(steps)
+
+
+def _already(state: State, slots: Sequence[SlotId], drawn: dict[int, float]) -> list[Planned]:
+    return [
+        Planned(
+            slot=slot, at_s=0.0, action="none", watts=state.config.watts_of(slot),
+            stack_watts=drawn.get(slot.stack, 0.0), note="is on already",
+        )
+        for slot in slots if state.slots[slot].observed is Power.ON
+    ]  # fmt: skip
 
 
 def _drawn(state: State) -> dict[int, float]:
@@ -81,10 +86,12 @@ def _cuts(state: State, slots: Sequence[SlotId], drawn: dict[int, float], force:
     return steps
 
 
-def _ons(state: State, slots: Sequence[SlotId], cut: set[SlotId], now: float, start: float) -> list[Planned]:
-    """Run the sequencer from ``start`` on; ``cut`` are off by then."""
+def _ons(state: State, ready: dict[SlotId, float], cut: set[SlotId], now: float) -> list[Planned]:
+    """Run the sequencer ahead. ``ready``: when each slot may come on (s from now); ``cut`` are off by then."""
     policy = limits(state.config)
-    queue = _groups(state, slots)
+    coming = sorted(
+        ((now + ready[want.slots[0]], want) for want in _groups(state, list(ready))), key=lambda one: one[0]
+    )
     live = [
         sequence.Live(slot=slot, watts=state.config.watts_of(slot), on_since=one.on_since, gate_open=True)
         for slot, one in state.slots.items()
@@ -92,28 +99,28 @@ def _ons(state: State, slots: Sequence[SlotId], cut: set[SlotId], now: float, st
     ]
     last_on = dict(state.last_on)
     steps: list[Planned] = []
-    at = now + start
+    at = now
     for _ in range(HORIZON):
+        queue = [want for when, want in coming if when <= at]
         admission = sequence.admit(queue, live, last_on, policy, at)
         for want in admission.go:
-            queue.remove(want)
             last_on[want.stack] = at
-            for slot in want.slots:
-                live.append(sequence.Live(slot=slot, watts=state.config.watts_of(slot), on_since=at))
-                drawn = sum(one.watts for one in live if one.slot.stack == slot.stack)
-                watts = state.config.watts_of(slot)
-                steps.append(Planned(slot=slot, at_s=at - now, action="on", watts=watts, stack_watts=drawn))
-        if not queue:
+            live += [sequence.Live(slot=slot, watts=state.config.watts_of(slot), on_since=at) for slot in want.slots]
+            steps += [_switched(state, slot, live, at - now) for slot in want.slots]
+        coming = [(when, want) for when, want in coming if want not in admission.go]
+        times = [when for when, _ in coming if when > at] + ([] if admission.wake is None else [admission.wake])
+        if not times and not admission.go:
             break
         if not admission.go:
-            if admission.wake is None:
-                break
-            at = admission.wake
-    for slot in (slot for want in queue for slot in want.slots):
-        watts, drawn = state.config.watts_of(slot), sum(one.watts for one in live if one.slot.stack == slot.stack)
-        note = admission.waiting.get(slot, "")
-        steps.append(Planned(slot=slot, at_s=at - now, action="never", watts=watts, stack_watts=drawn, note=note))
+            at = min(times)
+    for slot in (slot for _, want in coming for slot in want.slots):
+        steps.append(replace(_switched(state, slot, live, at - now), action="never", note=admission.waiting[slot]))
     return steps
+
+
+def _switched(state: State, slot: SlotId, live: list[sequence.Live], at_s: float) -> Planned:
+    drawn = sum(one.watts for one in live if one.slot.stack == slot.stack)
+    return Planned(slot=slot, at_s=at_s, action="on", watts=state.config.watts_of(slot), stack_watts=drawn)
 
 
 def _groups(state: State, slots: Sequence[SlotId]) -> list[sequence.Want]:

@@ -59,7 +59,7 @@ def _collect_ons(draft: Draft, ready: dict[int, dict[int, bool]]) -> None:
         for job, task in draft.open_tasks()
         if task.step is Step.QUEUED and turns_on(job, task) and draft.slots[task.slot].observed is not Power.ON
     ]
-    queue.sort(key=lambda task: (task.queued_at, task.slot))
+    queue.sort(key=lambda task: (task.queued_at, draft.claims[task.slot], task.slot))
     wants = []
     for task in queue:
         hot = too_hot(draft, task.slot.stack)

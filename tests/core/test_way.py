@@ -214,6 +214,7 @@ def test_asking_again_keeps_the_place_in_the_queue() -> None:
     world = World(make_config(max_inrush=1, inrush_s=2.0))
     world.settle()
     world.ask(Verb.ON, slots(0, 0, 1))
+    world.run(0.1)
     world.ask(Verb.ON, slots(1, 0))
     world.run(0.5)
     world.ask(Verb.ON, slots(0, 1))

@@ -345,9 +345,9 @@ class World:
         self._judge_room(key, coming)
 
     def _judge_room(self, key: int, coming: list[SlotId]) -> None:
-        if not coming:
-            return
         policy = self.state.config.power
+        if not coming or policy.inrush_s == 0:
+            return
         recent = {slot for slot, when in self.came_on.items() if when + policy.inrush_s > self.now}
         flying = {SlotId(s, n) for s, e in self.writing.items() for n in self._turned_on(e)}
         assert len(recent | flying | set(coming)) <= policy.max_inrush, "too many slots in their inrush window"
@@ -396,8 +396,10 @@ class World:
                     repair=effect.repair or writes > 0,
                 )
             )
-            for slot in self._turned_on(effect):
-                if one.is_on(slot):
+            for slot in one.layout.bits:
+                if not one.is_on(slot):
+                    self.came_on.pop(SlotId(effect.stack, slot), None)  # what is off draws nothing
+                elif slot in self._turned_on(effect):
                     self.came_on.setdefault(SlotId(effect.stack, slot), self.now)
         self.at(WIRE_S, lambda: self._back(effect, writes + 1, repairs))
 
