@@ -27,7 +27,7 @@ from graped.core.events import (
     SwitchEnd,
 )
 from graped.core.ports import LANE_STUCK
-from graped.errors import BusNack, DriverError, GrapeError, PortUnsure
+from graped.errors import BusNack, BusTimeout, DriverError, GrapeError, HardwareError, PortUnsure
 from graped.hardware import probe, switching
 from graped.hardware.drivers.registry import Resources
 from graped.hardware.lanes import Lane, Lanes, Priority
@@ -198,7 +198,7 @@ class Pollers:
         error = look.error or DriverError("its driver gave no reading")
         self.post(
             PortUnread(
-                stack=stack.key, code=error.code, message=error.detail, at=at, hint=error.hint, errors=look.errors
+                stack=stack.key, code=error.code, message=_plainly(error), at=at, hint=error.hint, errors=look.errors
             )
         )
         return error.code
@@ -241,3 +241,8 @@ class Pollers:
         except TimeoutError:
             pass
         nudge.clear()
+
+
+def _plainly(error: HardwareError) -> str:
+    """Say in a person's words why a port could not be read, with the wire's own words behind."""
+    return f"no answer ({error.detail})" if isinstance(error, BusNack | BusTimeout) else error.detail
