@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # grapecli imports this at each start: typing and dataclasses would cost a third of it
+    from typing import ClassVar
 
 
 class GrapeError(Exception):
@@ -95,19 +96,33 @@ class TooLarge(RequestError):
 # --- configuration ------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Problem:
-    """One mistake in the configuration.
+    """One mistake in the configuration: a value, never changed.
 
     ``key`` is a key path, or line and column where the file is not TOML at all. With no ``found``, ``expected`` is a
     whole sentence. ``nearest`` is the valid key or word that was perhaps meant.
     """
 
-    file: str
-    key: str
-    expected: str
-    found: str = ""
-    nearest: str = ""
+    __slots__ = ("expected", "file", "found", "key", "nearest")
+
+    def __init__(self, *, file: str, key: str, expected: str, found: str = "", nearest: str = "") -> None:
+        self.file = file
+        self.key = key
+        self.expected = expected
+        self.found = found
+        self.nearest = nearest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Problem) and self._all() == other._all()
+
+    def __hash__(self) -> int:
+        return hash(self._all())
+
+    def __repr__(self) -> str:
+        return f"Problem({self})"
+
+    def _all(self) -> tuple[str, ...]:
+        return (self.file, self.key, self.expected, self.found, self.nearest)
 
     def __str__(self) -> str:
         """One readable line."""

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from annotated_types import Ge, Le
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from graped.api import types
-from graped.api.nodesets import MAX_LENGTH, PATTERN
+from graped.api.nodesets import PATTERN
+
+
+def _whole(value: object) -> object:
+    """Take 64.0 for 64: JSON knows one kind of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 NodeName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-Expression = Annotated[str, Field(min_length=1, max_length=MAX_LENGTH, json_schema_extra={"pattern": PATTERN})]
-Small = Annotated[int, Field(ge=0, le=255)]
+Expression = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": PATTERN})]
+Small = Annotated[int, Ge(0), Le(255), BeforeValidator(_whole)]
 
 
 class PowerRequest(BaseModel):
@@ -33,9 +40,9 @@ class SimFault(BaseModel):
     model_config = _STRICT
 
     kind: Literal["nack", "timeout", "flip", "stuck", "hang", "missing", "brownout"]
-    id: Annotated[int, Field(ge=0, le=0, description="Given by the rack.")] = 0
-    bus: Annotated[int, Field(ge=0, le=1)] | None = None
-    address: Annotated[int, Field(ge=0, le=127)] | None = None
+    id: Annotated[int, Ge(0), Le(0), BeforeValidator(_whole), Field(description="Given by the rack.")] = 0
+    bus: Annotated[int, Ge(0), Le(1), BeforeValidator(_whole)] | None = None
+    address: Annotated[int, Ge(0), Le(127), BeforeValidator(_whole)] | None = None
     stack: Small | None = None
     op: (
         Literal[
@@ -45,10 +52,10 @@ class SimFault(BaseModel):
         | None
     ) = None  # fmt: skip
     probability: Annotated[float, Field(gt=0, le=1)] = 1.0
-    count: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    count: Annotated[int, Ge(1), Le(1_000_000), BeforeValidator(_whole)] | None = None
     for_s: Annotated[float, Field(gt=0, le=86400)] | None = None
-    bit: Annotated[int, Field(ge=0, le=15)] | None = None
-    level: Annotated[int, Field(ge=0, le=1)] | None = None
+    bit: Annotated[int, Ge(0), Le(15), BeforeValidator(_whole)] | None = None
+    level: Annotated[int, Ge(0), Le(1), BeforeValidator(_whole)] | None = None
 
 
 class SimKnob(BaseModel):
@@ -56,5 +63,5 @@ class SimKnob(BaseModel):
 
     model_config = _STRICT
 
-    turn: Annotated[int, Field(ge=-100, le=100)] = 0
+    turn: Annotated[int, Ge(-100), Le(100), BeforeValidator(_whole)] = 0
     press: bool = False

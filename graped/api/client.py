@@ -179,6 +179,7 @@ class _Connection:
             yield self._exactly(int(headers["content-length"]))
         else:
             headers["connection"] = "close"
+            yield self._rest
             while True:
                 try:
                     yield self._more()

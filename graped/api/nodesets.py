@@ -24,8 +24,8 @@ _RANGES = rf"\[{_RANGE}(?:,{_RANGE})*\]"
 _NAMES = rf"{_CHAR}+(?:{_RANGES}{_CHAR}+)*(?:{_RANGES})?"
 _OPERAND = rf"(?:{_NAMES}|@[a-z]+(?::(?:{_NAMES}|{_RANGES}))?)"
 PATTERN = rf"^{_OPERAND}(?:[,!&^]{_OPERAND})*$"
-MAX_LENGTH = 16_000
-MAX_NAMES = 20_000  # what one expression may name; a cluster has some hundred
+MAX_LENGTH = 4000
+MAX_NAMES = 5000  # what one expression may name; a cluster has some hundred
 
 _WELL_FORMED = re.compile(PATTERN[:-1] + r"\Z")
 _BRACKETS = re.compile(r"\[([^\]]*)\]")

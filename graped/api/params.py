@@ -6,20 +6,18 @@ from collections.abc import Callable, Coroutine
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
+from annotated_types import Ge, Le
 from fastapi import Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
-from pydantic import BeforeValidator
+from pydantic import BeforeValidator, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
 from graped.api.nodesets import PATTERN
 
 MAX_ID = 2**53 - 1
 MAX_WAIT_S = 60.0
-_MOMENT = {
-    "anyOf": [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0, "maximum": 1e9}],
-    "type": None,
-}
+_MOMENT = [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0, "maximum": 1e9}]
 
 
 def _whole(value: object) -> object:
@@ -39,33 +37,29 @@ def _true_or_false(value: object) -> object:
 
 
 def _moment_schema(schema: dict[str, Any]) -> None:
-    schema.pop("type", None)
-    schema["anyOf"] = _MOMENT["anyOf"]
+    for one in ("type", "maxLength"):
+        schema.pop(one, None)
+    schema["anyOf"] = _MOMENT
 
 
 Nodes = Annotated[
     str,
     Query(
         min_length=1,
-        max_length=8000,
         description="A node set: `worker-0-[0-3]`, `@all`, `@stack:0`, `@on`, `@off`, `@unknown`, `@up`, `@fault`, "
         "`@empty`, `@slots`; operators `,` (and) `!` (without) `&` (that are also) `^` (in one of the two).",
         json_schema_extra={"pattern": PATTERN},
     ),
 ]
-Revision = Annotated[int, BeforeValidator(_whole), Query(ge=0, le=MAX_ID)]
-Version = Annotated[int | SkipJsonSchema[None], BeforeValidator(_whole), Query(ge=0, le=2**32 - 1)]
+Version = Annotated[Annotated[int, Ge(0), Le(2**32 - 1), BeforeValidator(_whole)] | SkipJsonSchema[None], Query()]
 WaitS = Annotated[
     float, Query(ge=0, le=MAX_WAIT_S, allow_inf_nan=False, description="Seconds to wait before answering all the same.")
 ]
-Limit = Annotated[int, BeforeValidator(_whole), Query(ge=1, le=1000)]
-Id = Annotated[int | SkipJsonSchema[None], BeforeValidator(_whole), Query(ge=0, le=MAX_ID)]
+Limit = Annotated[int, Ge(1), Le(1000), BeforeValidator(_whole), Query()]
+Id = Annotated[Annotated[int, Ge(0), Le(MAX_ID), BeforeValidator(_whole)] | SkipJsonSchema[None], Query()]
 Flag = Annotated[bool, BeforeValidator(_true_or_false), Query()]
-EventKind = Annotated[
-    str | SkipJsonSchema[None],
-    Query(max_length=80, pattern=r"^[a-z_]+(?:\.[a-z_]+)*$", description="A kind, or a family: `power`."),
-]
-StackKey = Annotated[int | SkipJsonSchema[None], BeforeValidator(_whole), Query(ge=0, le=MAX_ID)]
+_Kind = Annotated[str, StringConstraints(max_length=80, pattern=r"^[a-z_]+(?:\.[a-z_]+)*$")]
+EventKind = Annotated[_Kind | SkipJsonSchema[None], Query(description="A kind, or a family: `power`.")]
 MeterWord = Annotated[
     Literal["voltage", "current", "power", "temperature"] | SkipJsonSchema[None], Query()
 ]  # fmt: skip
@@ -76,7 +70,7 @@ Moment = Annotated[
 StepS = Annotated[
     float, Query(ge=0, le=86400, allow_inf_nan=False, description="Seconds a point stands for; 0: as kept.")
 ]
-PathId = Annotated[int, BeforeValidator(_whole), Path(ge=0, le=MAX_ID)]
+PathId = Annotated[int, Ge(0), Le(MAX_ID), BeforeValidator(_whole), Path()]
 
 
 class StrictRoute(APIRoute):

@@ -46,13 +46,13 @@ class EventStream(Response):
     media_type = "text/event-stream"
 
     def __init__(
-        self, events: AsyncIterator[LoggedEvent], stopping: asyncio.Event, heartbeat_s: float = HEARTBEAT_S
+        self, events: AsyncIterator[LoggedEvent], stopping: asyncio.Event, heartbeat_s: float | None = None
     ) -> None:
         super().__init__(headers={"cache-control": "no-store", "x-accel-buffering": "no"})
         del self.headers["content-length"]
         self._events = events
         self._stopping = stopping
-        self._heartbeat_s = heartbeat_s
+        self._heartbeat_s = heartbeat_s or HEARTBEAT_S
         self._ready: list[bytes] = []
         self._more = asyncio.Event()  # something is ready
         self._room = asyncio.Event()  # the caller keeps up

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 
 from graped.errors import RequestError
+
+MAX_AGO_S = 1e9
+_NUMBER = re.compile(r"[0-9]{1,10}(?:\.[0-9]{1,30})?(?:e[+-]?[0-9])?\Z|[0-9](?:\.[0-9]{1,30})?e-[0-9]{1,3}\Z")
 
 
 def rfc3339(unix_s: float) -> str:
@@ -17,7 +21,7 @@ def moment(text: str, now: float) -> float:
 
     Raises: RequestError.
     """
-    if text.replace(".", "", 1).isdigit() and text.isascii():
+    if _NUMBER.match(text) and float(text) <= MAX_AGO_S:
         return now - float(text)
     try:
         # A "+" that the caller did not quote arrives as a space. Python knows no 61st second.

@@ -33,7 +33,7 @@ class Served:
         self.app = build_app(self.rack)
         ticking = asyncio.create_task(self.rack.engine.run(self._stop))
         serving = asyncio.create_task(serve(self.app, self.path, "grape-no-such-group", self._stop))
-        while not serving.done() and not self.path.exists():  # noqa: ASYNC110
+        while not serving.done() and not await self._answers():  # noqa: ASYNC110
             await asyncio.sleep(0.005)
         self._ready.set()
         try:
@@ -42,6 +42,14 @@ class Served:
             self.failure = error
         self._stop.set()
         await ticking
+
+    async def _answers(self) -> bool:
+        try:
+            _, writer = await asyncio.open_unix_connection(self.path)
+        except OSError:
+            return False
+        writer.close()
+        return True
 
     def start(self) -> None:
         self._thread.start()

@@ -12,7 +12,7 @@ from graped.api.answers import answer, ready
 from graped.api.documents import errors
 from graped.api.folding import fold
 from graped.api.nodesets import named, resolve
-from graped.api.params import Nodes, PathId, Revision, WaitS
+from graped.api.params import Id, Nodes, PathId, WaitS
 from graped.api.routes.context import BackendOf, SnapshotsOf, topic
 from graped.api.waiting import changed
 from graped.errors import NotFound
@@ -43,9 +43,7 @@ async def status(backend: BackendOf, snapshots: SnapshotsOf) -> Response:
 
 
 @router.get("/v1/revision", response_model=types.Revision, responses=errors())
-async def revision(
-    request: Request, backend: BackendOf, differs_from: Revision | None = None, wait_s: WaitS = 30.0
-) -> Response:
+async def revision(request: Request, backend: BackendOf, differs_from: Id = None, wait_s: WaitS = 30.0) -> Response:
     """Tell the revision; with ``differs_from`` only once it is another, or ``wait_s`` is over."""
     state = backend.state
     if differs_from is not None:

@@ -8,7 +8,7 @@ from graped.api import types, views
 from graped.api.answers import answer
 from graped.api.backend import Backend
 from graped.api.documents import errors
-from graped.api.params import MeterWord, Moment, StackKey, StepS
+from graped.api.params import Id, MeterWord, Moment, StepS
 from graped.api.routes.context import BackendOf, topic
 from graped.api.times import moment, rfc3339
 from graped.errors import NotFound
@@ -27,7 +27,7 @@ async def meters(backend: BackendOf) -> Response:
 @router.get("/v1/meters/history", response_model=list[types.MeterHistory], responses=errors(404))
 async def history(
     backend: BackendOf,
-    stack: StackKey = None,
+    stack: Id = None,
     kind: MeterWord = None,
     since: Moment = "3600",
     until: Moment = "0",
