@@ -1,4 +1,4 @@
-"""The bench itself: it runs, measures what it says, and lays its table out. Nothing here judges how fast anything is."""
+"""The bench: it runs, measures what it says, and lays out its table. Nothing here judges how fast anything is."""
 
 from __future__ import annotations
 
