@@ -10,7 +10,7 @@ import heapq
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, TypeVar
 
@@ -29,17 +29,15 @@ class Priority(IntEnum):
     DISPLAY = 64
 
 
-@dataclass(order=True, slots=True)
+@dataclass(slots=True)
 class _Work:
-    """A piece of work in the queue, sorted by ``turn`` and then by age."""
+    """A piece of work."""
 
-    turn: int
-    number: int
-    call: Callable[[], object] = field(compare=False)
-    by: str = field(compare=False)
-    answer: asyncio.Future[Any] = field(compare=False)
-    loop: asyncio.AbstractEventLoop = field(compare=False)
-    dropped: bool = field(default=False, compare=False)
+    call: Callable[[], object]
+    by: str
+    answer: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    dropped: bool = False
 
 
 class Lane:
@@ -48,7 +46,7 @@ class Lane:
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
         self._clock = clock
-        self._queue: list[_Work] = []
+        self._queue: list[tuple[int, int, _Work]] = []  # a heap by turn, then by age
         self._ready = threading.Condition()
         self._count = 0
         self._closed = False
@@ -64,13 +62,12 @@ class Lane:
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        piece = _Work(0, 0, work, by, answer, loop)
+        piece = _Work(work, by, answer, loop)
         with self._ready:
             if self._closed:
                 raise _closed(self.name)
             self._count += 1
-            piece.turn, piece.number = self._count + priority, self._count
-            heapq.heappush(self._queue, piece)
+            heapq.heappush(self._queue, (self._count + priority, self._count, piece))
             self._ready.notify()
         try:
             return await answer
@@ -87,7 +84,7 @@ class Lane:
     def waiting(self) -> int:
         """How many pieces of work wait."""
         with self._ready:
-            return sum(not piece.dropped for piece in self._queue)
+            return sum(not piece.dropped for _, _, piece in self._queue)
 
     def close(self) -> None:
         """Take no more work and refuse what waits; what runs ends by itself."""
@@ -95,7 +92,7 @@ class Lane:
             self._closed = True
             waiting, self._queue = self._queue, []
             self._ready.notify()
-        for piece in waiting:
+        for _, _, piece in waiting:
             _tell(piece, _refuse, _closed(self.name))
 
     def _serve(self) -> None:
@@ -116,7 +113,7 @@ class Lane:
         with self._ready:
             while True:
                 while self._queue:
-                    piece = heapq.heappop(self._queue)
+                    _, _, piece = heapq.heappop(self._queue)
                     if not piece.dropped:
                         return piece
                 if self._closed:
