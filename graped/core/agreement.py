@@ -4,6 +4,10 @@ The first two reads agree with each other and with the last verified value: it c
 agree, counted over all reads. Two in a row later on never count, even if they equal the verified value: a pair of
 equal flips is rare once, but not rare over many pairs.
 
+Around a write (``verified`` is None) a session in which another value stood three times in a row counts not at all:
+the port changed while it was read. Whether a byte arrived changed or was undone by an outage a moment later looks the
+same in the end, and only the first is written again.
+
 Why six: with one read in five carrying one flipped bit, the same wrong value comes six times in a row with
 0.025 ** 6 = 2.4e-10 at each place. Why 96 reads: fewer than one session in a thousand then ends without an answer.
 """
@@ -19,6 +23,7 @@ from graped.errors import PortUnsure
 
 QUICK_RUN = 2  # equal reads from the start that count where they equal the verified value
 FULL_RUN = 6  # equal reads in a row that count anywhere
+STEADY_RUN = 3  # equal reads in a row that noise makes once in some thousand sessions
 MAX_READS = 96
 
 
@@ -38,16 +43,25 @@ class Agreement:
     value: int | None = None  # the last read
     run: int = 0  # how many reads in a row gave ``value``
     reads: int = 0
+    stood: int | None = None  # the last value before this one that stood for a while
 
     def feed(self, raw: int) -> Self:
         """Take one more read."""
-        run = self.run + 1 if raw == self.value else 1
-        return replace(self, value=raw, run=run, reads=self.reads + 1)
+        same = raw == self.value
+        stood = self.value if not same and self.run >= STEADY_RUN else self.stood
+        return replace(self, value=raw, run=self.run + 1 if same else 1, reads=self.reads + 1, stood=stood)
+
+    @property
+    def moved(self) -> bool:
+        """Whether six reads agree now, and on something else than what stood before."""
+        return self.run >= FULL_RUN and self.stood not in (None, self.value)
 
     @property
     def verdict(self) -> Verdict:
         """Judge the reads so far."""
         quick = self.run == self.reads == QUICK_RUN and self.value == self.verified
+        if self.moved and self.verified is None:
+            return Verdict.UNSURE
         if quick or self.run >= FULL_RUN:
             return Verdict.COUNTS
         return Verdict.UNSURE if self.reads >= MAX_READS else Verdict.MORE
@@ -61,6 +75,8 @@ def settle(read: Callable[[], int], verified: int | None) -> int:
     session = Agreement(verified=verified)
     while session.verdict is Verdict.MORE:
         session = session.feed(read())
+    if session.moved and verified is None:
+        raise PortUnsure("the port changed while it was read")
     if session.verdict is Verdict.UNSURE or session.value is None:
         raise PortUnsure(
             f"{session.reads} reads of the port never gave {FULL_RUN} equal ones in a row",

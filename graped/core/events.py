@@ -57,6 +57,7 @@ class SwitchEnd(StrEnum):
     VERIFIED = "verified"  # read back equal to the byte
     REFUSED = "refused"  # the port was not ``base`` any more: nothing was written
     FOREIGN = "foreign"  # read back as something that is neither the byte, the base nor one flipped bit of it
+    UNFINISHED = "unfinished"  # read back as the base or one flipped bit of the byte, and no time to write it again
     UNVERIFIED = "unverified"  # written or perhaps written, but no read-back counts
     UNWRITTEN = "unwritten"  # could not read it first: nothing was written
 

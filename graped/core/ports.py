@@ -10,6 +10,9 @@ table is dropped, because it is older than the write):
 | sure      | switched VERIFIED | value              | landed                                                      |
 | sure      | switched REFUSED  | not base           | nothing was written: changed by itself, planned anew        |
 | sure      | switched FOREIGN  | neither            | taken as it is; slots not as wanted are tried again later   |
+| sure      | UNFINISHED        | one bit away from  | there was no time left: exactly ``value`` is written again  |
+|           |                   | value              |                                                             |
+| sure      | UNFINISHED        | base               | it never arrived: planned anew, if it is still wanted       |
 | sure      | UNWRITTEN         | ?                  | nothing was written: unknown, planned anew when it answers  |
 | sure      | UNVERIFIED        | value, in part     | landed; slots that the port cannot tell are tried again     |
 | sure      | UNVERIFIED        | ?                  | unsure                                                      |
@@ -100,11 +103,20 @@ def port_switched(draft: Draft, event: PortSwitched) -> None:
     match event.end:
         case SwitchEnd.VERIFIED | SwitchEnd.UNVERIFIED if reading is not None and port.equal(reading, flight.value):
             _land(draft, event.stack, flight, reading, event.at)
+        case SwitchEnd.UNFINISHED if reading is not None:
+            _resolve(draft, event.stack, flight, reading, event.at, at_once=True)
         case SwitchEnd.REFUSED if reading is not None and flight.repair:
             _resolve(draft, event.stack, flight, reading, event.at)
         case SwitchEnd.REFUSED | SwitchEnd.FOREIGN if reading is not None:
             _drop(draft, flight, event, reading)
-        case SwitchEnd.UNWRITTEN | SwitchEnd.REFUSED | SwitchEnd.FOREIGN | SwitchEnd.UNVERIFIED | SwitchEnd.VERIFIED:
+        case (
+            SwitchEnd.UNWRITTEN
+            | SwitchEnd.REFUSED
+            | SwitchEnd.FOREIGN
+            | SwitchEnd.UNFINISHED
+            | SwitchEnd.UNVERIFIED
+            | SwitchEnd.VERIFIED
+        ):
             _lose_sight(draft, flight, event)
         case _:
             assert_never(event.end)
@@ -151,12 +163,14 @@ def _lose_sight(draft: Draft, flight: InFlight, event: PortSwitched) -> None:
     draft.effects.append(ReadPort(stack=event.stack))
 
 
-def _resolve(draft: Draft, key: int, flight: InFlight, reading: PortReading, at: float) -> None:
-    """Decide what became of a byte that was sent but never verified."""
+def _resolve(
+    draft: Draft, key: int, flight: InFlight, reading: PortReading, at: float, *, at_once: bool = False
+) -> None:
+    """Decide what became of a byte that was sent but never verified. ``at_once``: it was read back right behind it."""
     layout = draft.stacks[key].layout
     assert layout is not None
     never_arrived = not flight.repair and port.equal(reading, flight.base)
-    changed = port.one_bit_apart(reading, flight.value) and not port.at_reset(layout, reading)
+    changed = port.one_bit_apart(reading, flight.value) and (at_once or not port.at_reset(layout, reading))
     if port.equal(reading, flight.value):
         _land(draft, key, flight, reading, at)
     elif changed and not never_arrived:

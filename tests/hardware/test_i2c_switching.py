@@ -122,6 +122,33 @@ def test_a_port_that_went_elsewhere_is_left_alone() -> None:
     assert result.reading == PortReading(value=0xDD ^ 0x60, known=0xFF)
 
 
+def test_a_byte_that_arrived_changed_when_the_time_is_over_is_told_as_unfinished() -> None:
+    rig = Rig()
+    rig.wire.chips[ADDRESS] = FlipsWrites(0xDF, [0x40])
+    result = switch(rig.port, 0xDF, 0xDD, deadline_s=0.0, clock=rig.clock)
+    assert (result.end, result.writes) == (SwitchEnd.UNFINISHED, 1)
+    assert result.reading == PortReading(value=0xDD ^ 0x40, known=0xFF)
+
+
+def test_an_outage_that_looks_like_a_flipped_bit_is_not_repaired_once_the_byte_was_seen() -> None:
+    class LosesPower(PortChip):
+        """Loses its power while it is read back."""
+
+        reads_left = 4
+
+        def read(self, count: int) -> list[int]:
+            if rig.sent:
+                self.reads_left -= 1
+                if self.reads_left < 0:
+                    self.latch = 0xFF
+            return super().read(count)
+
+    rig = Rig()
+    rig.wire.chips[ADDRESS] = LosesPower(0x9F)
+    result = rig.switch(0x9F, 0xBF)
+    assert (result.end, result.code, rig.sent) == (SwitchEnd.UNVERIFIED, "port_unsure", [0xBF])
+
+
 def test_a_stuck_slot_ends_after_a_bounded_number_of_bytes() -> None:
     rig = Rig()
     rig.chip.stuck[1] = True
