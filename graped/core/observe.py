@@ -54,6 +54,7 @@ def _settle_stage(draft: Draft, slot: SlotId, power: Power, at: float, came_on: 
             stage_reason="", on_since=None, gate_open=True,
         )  # fmt: skip
     elif came_on:
+        draft.last_on[slot.stack] = max(at, draft.last_on.get(slot.stack, at))  # its byte may have waited for the bus
         draft.set_slot(
             slot, stage=Stage.POWERED, stage_since=at, stage_reason="", on_since=at,
             gate_open=not waits_for_boot(draft, slot),
