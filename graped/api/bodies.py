@@ -19,7 +19,9 @@ def _whole(value: object) -> object:
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 NodeName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-Expression = Annotated[str, Field(min_length=1, json_schema_extra={"pattern": PATTERN})]
+Expression = Annotated[
+    str, Field(min_length=1, json_schema_extra={"pattern": PATTERN}, examples=["worker-0-[0-3]", "@stack:0"])
+]
 Small = Annotated[int, Ge(0), Le(255), BeforeValidator(_whole)]
 
 
@@ -35,12 +37,11 @@ class PowerRequest(BaseModel):
 
 
 class SimFault(BaseModel):
-    """A fault for the simulated rack; what is left out fits everything."""
+    """A fault for the simulated rack, which gives it an id; what is left out fits everything."""
 
     model_config = _STRICT
 
     kind: Literal["nack", "timeout", "flip", "stuck", "hang", "missing", "brownout"]
-    id: Annotated[int, Ge(0), Le(0), BeforeValidator(_whole), Field(description="Given by the rack.")] = 0
     bus: Annotated[int, Ge(0), Le(1), BeforeValidator(_whole)] | None = None
     address: Annotated[int, Ge(0), Le(127), BeforeValidator(_whole)] | None = None
     stack: Small | None = None

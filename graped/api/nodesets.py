@@ -25,11 +25,12 @@ _NAMES = rf"{_CHAR}+(?:{_RANGES}{_CHAR}+)*(?:{_RANGES})?"
 _OPERAND = rf"(?:{_NAMES}|@[a-z]+(?::(?:{_NAMES}|{_RANGES}))?)"
 PATTERN = rf"^{_OPERAND}(?:[,!&^]{_OPERAND})*$"
 MAX_LENGTH = 4000
+MAX_OPERANDS = 64  # that the parser is given; plain names with commas cost nothing and do not count
 MAX_NAMES = 5000  # what one expression may name; a cluster has some hundred
 
 _WELL_FORMED = re.compile(PATTERN[:-1] + r"\Z")
 _BRACKETS = re.compile(r"\[([^\]]*)\]")
-_LONG_NUMBER = re.compile("[0-9]{19}")  # ClusterShell and int() have their limits
+_LONG_NUMBER = re.compile("[0-9]{10}")  # ClusterShell and int() have their limits
 _OPERATORS = re.compile(r"[,!&^](?![^\[]*\])")
 
 _GROUPS: dict[str, Callable[[State, SlotId], bool]] = {
@@ -110,11 +111,14 @@ def _expand(state: State, text: str) -> list[str]:
 
     if _LONG_NUMBER.search(text):
         raise UnknownNode(f"{text[:80]} names no node: no node has so long a number")
-    if sum(map(_size, _OPERATORS.split(text))) > MAX_NAMES:
+    operands = _OPERATORS.split(text)
+    if len(operands) > MAX_OPERANDS:
+        raise BadNodeSet(f"{text[:80]}... has more than {MAX_OPERANDS} parts", hint="name plain nodes, or fold them")
+    if sum(map(_size, operands)) > MAX_NAMES:
         raise UnknownNode(f"{text[:80]} names more nodes than any cluster has")
     try:
         return [str(name) for name in NodeSet(text, resolver=_resolver(state))]
-    except NodeSetException as error:  # well-formed, but e.g. a range that runs backwards
+    except (NodeSetException, AssertionError, ValueError) as error:  # well-formed, but e.g. a range that runs backwards
         raise UnknownNode(f"{text[:80]} names no node: {error}", hint=_HINT) from error
 
 

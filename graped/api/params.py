@@ -49,6 +49,7 @@ Nodes = Annotated[
         description="A node set: `worker-0-[0-3]`, `@all`, `@stack:0`, `@on`, `@off`, `@unknown`, `@up`, `@fault`, "
         "`@empty`, `@slots`; operators `,` (and) `!` (without) `&` (that are also) `^` (in one of the two).",
         json_schema_extra={"pattern": PATTERN},
+        examples=["worker-0-[0-3]", "@stack:0"],
     ),
 ]
 Version = Annotated[Annotated[int, Ge(0), Le(2**32 - 1), BeforeValidator(_whole)] | SkipJsonSchema[None], Query()]

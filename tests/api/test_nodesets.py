@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import time
 
 import pytest
 from ClusterShell.NodeSet import NodeSet
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from graped.api.folding import fold
-from graped.api.nodesets import PATTERN, named, resolve
+from graped.api.nodesets import MAX_LENGTH, MAX_OPERANDS, PATTERN, named, resolve
 from graped.core.state import State
 from graped.errors import BadNodeSet, NoTarget, UnknownNode
 from graped.model import SlotId, Stage, Verb
@@ -122,11 +124,24 @@ def test_clustershell_expands_what_is_folded(names: list[str]) -> None:
     assert set(NodeSet(fold(names))) == set(names)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(st.from_regex(PATTERN, fullmatch=True))
 def test_what_the_pattern_allows_is_never_bad_syntax(state: State, expression: str) -> None:
+    assume(len(expression) < MAX_LENGTH and len(re.split("[,!&^]", expression)) <= MAX_OPERANDS)
     try:
         found = resolve(state, expression)
     except UnknownNode:
         return
     assert set(found) <= set(state.slots)
+
+
+@pytest.mark.parametrize(
+    "expression", ["*[0-999]*[0-4]", ",".join(["*"] * 1900), "@all," * 600 + "@on", "1" * 9 + "[0-4000]"]
+)
+def test_no_expression_holds_up_the_daemon(state: State, expression: str) -> None:
+    began = time.process_time()
+    try:
+        resolve(state, expression)
+    except (BadNodeSet, UnknownNode):
+        pass
+    assert time.process_time() - began < 2

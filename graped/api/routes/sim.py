@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import Depends, Response
+from fastapi import Depends, Request, Response
 
 from graped.api import types
 from graped.api.answers import answer
@@ -13,7 +13,7 @@ from graped.api.bodies import SimFault, SimKnob
 from graped.api.documents import errors
 from graped.api.params import PathId
 from graped.api.routes.context import BackendOf, topic
-from graped.errors import NotSimulated
+from graped.errors import NotFound, NotSimulated
 
 router = topic("sim")
 
@@ -38,9 +38,11 @@ async def faults(simulator: SimulatorOf) -> Response:
 
 
 @router.post("/v1/sim/faults", status_code=201, response_model=types.SimFault, responses=errors(409, body=True))
-async def add(simulator: SimulatorOf, body: SimFault) -> Response:
+async def add(request: Request, simulator: SimulatorOf, body: SimFault) -> Response:
     """Inject a fault; the answer has its id."""
-    return answer(types.SimFault, await simulator.add(types.SimFault(**body.model_dump())), status=201)
+    added = await simulator.add(types.SimFault(**body.model_dump()))
+    request.app.state.last_fault = max(added.id, _last_fault(request))
+    return answer(types.SimFault, added, status=201)
 
 
 @router.delete("/v1/sim/faults", response_model=list[types.SimFault], responses=errors(409))
@@ -51,10 +53,19 @@ async def clear_all(simulator: SimulatorOf) -> Response:
 
 
 @router.delete("/v1/sim/faults/{id}", response_model=list[types.SimFault], responses=errors(404, 409))
-async def clear(simulator: SimulatorOf, id: PathId) -> Response:
-    """Clear one fault; the answer is what is left."""
-    await simulator.clear(id)
+async def clear(request: Request, simulator: SimulatorOf, id: PathId) -> Response:
+    """Clear one fault, or find it gone (its count or time was over); the answer is what is left."""
+    try:
+        await simulator.clear(id)
+    except NotFound:
+        if not 0 < id <= _last_fault(request):
+            raise
     return await _faults(simulator)
+
+
+def _last_fault(request: Request) -> int:
+    """The highest id that was given through this daemon."""
+    return getattr(request.app.state, "last_fault", 0)
 
 
 @router.get("/v1/sim/display", response_model=types.SimDisplay, responses=errors(409))
