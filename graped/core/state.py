@@ -103,7 +103,7 @@ class State:
     wake: float | None = None  # when a Tick is due at the latest
     next_job: int = 1
     next_token: int = 1
-    last_on: dict[int, float] = field(default_factory=dict)  # stack -> when a slot of it was last switched on
+    last_on: dict[int, float] = field(default_factory=dict)  # stack -> when one of its slots came on last
     over_temperature: bool = False
     hot: dict[int, Reading] = field(default_factory=dict)  # first reading at or above emergency, by stack
     look_at: float | None = None  # when temperatures are read again, while the line is low or a stack is hot
