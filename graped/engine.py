@@ -9,10 +9,11 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol, assert_never
 
 from graped.clock import Clock
-from graped.core import asking, plan
+from graped.core import asking, plan, port
 from graped.core.effects import (
     AskGuards,
     AskSoftOff,
@@ -26,12 +27,14 @@ from graped.core.effects import (
 )
 from graped.core.events import CancelAsked, Event, PortSwitched, PowerAsked, SwitchEnd, Tick
 from graped.core.jobs import Job
-from graped.core.state import State
+from graped.core.state import StackState, State
 from graped.core.step import step
 from graped.errors import Conflict, NotFound
 from graped.model import SlotId, Verb
 
 log = logging.getLogger("graped.engine")
+
+AFTER_BUG_S = 1.0  # how long the core is left alone after it failed
 
 
 WARNINGS = ("stack.missing", "stack.unknown", "power.changed_by_itself", "power.not_taken", "power.repaired",
@@ -84,6 +87,14 @@ class Journal(Protocol):
     ) -> object: ...
 
 
+def _port_moved(old: StackState | None, new: StackState) -> bool:
+    """Whether the port is to be remembered: it changed, or the byte that was recorded for it never arrived."""
+    if old is None or new.reading != old.reading:
+        return True
+    ended = old.in_flight if new.in_flight is None else None
+    return ended is not None and new.reading is not None and not port.equal(new.reading, ended.value)
+
+
 class Engine:
     """Own the state. ``alive`` is called at least every ``heartbeat_s`` while the loop turns (systemd's watchdog)."""
 
@@ -132,22 +143,30 @@ class Engine:
 
     def _take(self, event: Event) -> None:
         before = self._state
+        now = self._clock.monotonic()
         try:
-            self._state, effects = step(before, event, self._clock.monotonic())
+            self._state, effects = step(before, event, now)
         except Exception:
             log.exception("the core failed on %s; the event is dropped", type(event).__name__)
+            self._state = replace(before, wake=now + AFTER_BUG_S)  # else a tick that fails is due again at once
             return
         for effect in effects:
-            self._carry_out(effect)
+            self._try(self._carry_out, effect)
         for key, stack in self._state.stacks.items():
-            old = before.stacks.get(key)
-            if stack.reading is not None and (old is None or stack.reading != old.reading):
-                self._memory.save_port(key, stack.reading.value)
+            if _port_moved(before.stacks.get(key), stack) and stack.reading is not None:
+                self._try(self._memory.save_port, key, stack.reading.value)
         if self._state.revision != before.revision:
             self._changed.set()
             self._changed = asyncio.Event()
         if self._state.wake != before.wake:
             self._woken.set()
+
+    def _try(self, work: Callable[..., None], *arguments: object) -> None:
+        """Let nothing that an edge raises keep the other effects from being carried out."""
+        try:
+            work(*arguments)
+        except Exception:
+            log.exception("%s failed", getattr(work, "__qualname__", work))
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -179,10 +198,16 @@ class Engine:
                 assert_never(effect)
 
     async def _switch(self, effect: SwitchPort) -> None:
-        """Record the byte, let it go out, and take its end. Whatever fails here ends the write as unverified."""
+        """Record the byte, let it go out, and take its end. What fails on the way ends the write as unverified.
+
+        A byte that cannot be recorded goes out all the same: a full disk does not keep slots from being switched.
+        """
         jobs = [self._state.jobs[number] for number in effect.jobs if number in self._state.jobs]
         try:
             await self._memory.record_write(jobs, effect.stack, effect.value)
+        except Exception:
+            log.exception("the byte for stack %d cannot be recorded", effect.stack)
+        try:
             end = await self._edges.switch(effect)
         except Exception as error:
             log.exception("a write to stack %d failed inside graped", effect.stack)

@@ -8,7 +8,7 @@ from typing import Any
 from graped.core.effects import Effect, Log, SaveDesired, SaveJob
 from graped.core.jobs import Job, Result, Step, Task
 from graped.core.state import Counts, SlotState, StackState, State
-from graped.model import Power, SlotId
+from graped.model import Fault, Power, SlotId
 
 KEPT_JOBS = 200  # ended jobs that stay in the state; older ones are in the store
 
@@ -68,6 +68,11 @@ class Draft:
         self.set_task(job, slot, step=Step.ENDED, result=result, reason=reason, until=None)
         if self.claims.get(slot) == job:
             del self.claims[slot]
+
+    def fail_task(self, job: int, slot: SlotId, reason: str) -> None:
+        """End one slot of a job that cannot be fulfilled: its fault says why."""
+        self.end_task(job, slot, Result.FAILED, reason)
+        self.set_slot(slot, fault=Fault(code="given_up", message=reason, since=self.now))
 
     def log(
         self,

@@ -61,6 +61,7 @@ class Task:
     way: tuple[str, ...] = ()  # the steps that ran or were skipped, told to the user
     cut_done: bool = False  # cycle: the off half is over
     refused: str = ""  # why its port did not take the last byte for it
+    refused_since: float | None = None  # monotonic s: when that happened first
     again_at: float | None = None  # monotonic s: not written again before
 
     @property

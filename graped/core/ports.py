@@ -183,6 +183,8 @@ def _resolve(
     else:
         draft.set_stack(key, in_flight=None)
         take(draft, key, reading, at)
+        if never_arrived:
+            _hold(draft, flight.jobs, flight.slots, "its byte never arrived at the port")
 
 
 def _land(draft: Draft, key: int, flight: InFlight, reading: PortReading, at: float) -> None:
@@ -203,12 +205,18 @@ def _has_taken(draft: Draft, slot: SlotId, value: int, reading: PortReading) -> 
 
 
 def _hold(draft: Draft, jobs: tuple[int, ...], slots: frozenset[SlotId], why: str) -> None:
-    """Slots were not taken by their port: try them again in a moment instead of hammering it. Said once a job."""
+    """Slots were not taken by their port: try them again in a moment, not at once and not for ever."""
+    patience = draft.config.power.give_up_s
     again = draft.now + min(HOLD_MAX_S, 2 * draft.config.poll.power_s)
     for slot in sorted(slots):
         number = draft.claims.get(slot)
         if number not in jobs:
             continue  # somebody else asks something else of it by now
-        if not draft.jobs[number].tasks[slot].refused:
+        since = draft.jobs[number].tasks[slot].refused_since
+        if since is None:
+            since = draft.now
             draft.log("power.not_taken", f"{draft.name(slot)}: {why}", slot=slot, job=number)
-        draft.set_task(number, slot, refused=why, again_at=again, queued_at=draft.now)
+        if draft.now >= since + patience:
+            draft.fail_task(number, slot, f"given up after {patience:g} s: {why}")
+        else:
+            draft.set_task(number, slot, refused=why, refused_since=since, again_at=again, queued_at=draft.now)

@@ -11,8 +11,8 @@
 | on       | the port verifiably shows on                      | ended                                          |
 
 Nobody registered, or ``--force``: guards and soft_off are passed at once and say so in ``way``. A stack that does not
-answer holds its slots where they are, and a port that does not take a slot's byte makes this slot wait a moment;
-after ``give_up_s`` of either they fail with the reason. A slot that can never go on fails at once.
+answer holds its slots where they are, and a port that does not take a slot's byte makes this slot wait a moment
+(graped.core.ports); after ``give_up_s`` of either they fail with the reason. A slot that can never go on fails at once.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from graped.core.draft import Draft
 from graped.core.effects import AskGuards, AskSoftOff
 from graped.core.jobs import Job, Result, Step, Task
 from graped.core.writing import WRITABLE, group_want, turns_on, write_what_is_due
-from graped.model import Fault, Power, SlotId, Verb
+from graped.model import Power, SlotId, Verb
 
 
 def progress(draft: Draft) -> None:
@@ -114,7 +114,7 @@ def _to_cut(draft: Draft, job: Job, slot: SlotId, *notes: str) -> None:
 
 
 def _cut_ended(draft: Draft, job: Job, task: Task) -> None:
-    draft.set_task(job.id, task.slot, way=(*task.way, "cut"), refused="", again_at=None)
+    draft.set_task(job.id, task.slot, way=(*task.way, "cut"), refused="", refused_since=None, again_at=None)
     if job.verb is Verb.OFF:
         draft.end_task(job.id, task.slot, Result.DONE)
         return
@@ -136,7 +136,8 @@ def _fail_hopeless(draft: Draft, job: Job, task: Task) -> None:
     that was not known, a neighbour behind the same relay that was given up) and for what a policy asks.
     """
     layout = draft.stacks[task.slot.stack].layout
-    if layout is None or draft.slots[task.slot].observed is Power.UNKNOWN:
+    goal = Power.ON if turns_on(job, task) else Power.OFF
+    if layout is None or draft.slots[task.slot].observed is goal:
         return
     group = tuple(SlotId(task.slot.stack, one) for one in sorted(port.siblings(layout, task.slot.slot)))
     reason = ""
@@ -147,8 +148,7 @@ def _fail_hopeless(draft: Draft, job: Job, task: Task) -> None:
     if not reason and turns_on(job, task) and task.step is Step.QUEUED:
         reason = sequence.never_fits(group_want(draft, group), limits(draft.config))
     if reason:
-        draft.end_task(job.id, task.slot, Result.FAILED, reason)
-        draft.set_slot(task.slot, fault=Fault(code="given_up", message=reason, since=draft.now))
+        draft.fail_task(job.id, task.slot, reason)
 
 
 def _watch(draft: Draft, job: Job, task: Task) -> None:
@@ -159,18 +159,16 @@ def _watch(draft: Draft, job: Job, task: Task) -> None:
     needs_port = task.step in (Step.QUEUED, Step.CUT, Step.ON)
     if task.again_at is not None and draft.now < task.again_at:
         draft.wake_at(task.again_at)
-    if (stack.condition in WRITABLE and not task.refused) or not needs_port:
+    if stack.condition in WRITABLE or not needs_port:
         if task.blocked_since is not None:
             draft.set_task(job.id, task.slot, blocked_since=None)
         return
     since = draft.now if task.blocked_since is None else task.blocked_since
-    silent = stack.fault.message if stack.fault else "not read yet"
-    why = task.refused if stack.condition in WRITABLE else silent
+    why = stack.fault.message if stack.fault else "not read yet"
     draft.set_task(job.id, task.slot, blocked_since=since, reason=f"stack {task.slot.stack}: {why}")
     give_up = since + draft.config.power.give_up_s
     if draft.now < give_up:
         draft.wake_at(give_up)
         return
     reason = f"given up after {draft.config.power.give_up_s:g} s: stack {task.slot.stack}: {why}"
-    draft.end_task(job.id, task.slot, Result.FAILED, reason)
-    draft.set_slot(task.slot, fault=Fault(code="given_up", message=reason, since=draft.now))
+    draft.fail_task(job.id, task.slot, reason)

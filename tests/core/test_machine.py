@@ -110,6 +110,10 @@ class Rack(RuleBasedStateMachine):
         else:
             self.world.ports[key].deaf = 1
 
+    @rule(key=stacks)
+    def no_time(self, key: int) -> None:
+        self.world.ports[key].hurry = True
+
     @rule(key=boards)
     def brown_out(self, key: int) -> None:
         self.world.brown_out(key)
@@ -170,7 +174,9 @@ class Rack(RuleBasedStateMachine):
         for _, job in sorted(world.state.jobs.items()):
             last |= {slot: task.result for slot, task in job.tasks.items()}
             for task in job.tasks.values():
-                assert task.result is not Result.FAILED or "given up" in task.reason
+                if task.result is Result.FAILED and "given up" not in task.reason:
+                    assert "shares its relay" in task.reason
+                    assert any("given up" in other.reason for other in job.tasks.values())
         for slot, one in world.state.slots.items():
             if one.desired is not one.observed and slot not in world.state.claims:
                 assert one.fault is not None, f"{slot} is not as wanted, and nobody says why"

@@ -173,6 +173,19 @@ def test_a_flip_on_the_way_in_is_repaired_also_when_nobody_wants_the_job_any_mor
     assert not world.ports[0].is_on(4)
 
 
+@pytest.mark.parametrize("slot", [1, 4], ids=["looks like the base", "looks like no other"])
+def test_unfinished_goes_on_at_once_or_is_planned_anew(world: World, slot: int) -> None:
+    """The byte arrived changed, and no time was left to write it again."""
+    world.ports[0].flips = [1 << BOARD.bits[slot]]
+    world.ports[0].hurry = True
+    job = world.ask(Verb.ON, [B])
+    world.run(0.1 if slot == 4 else 3)
+    assert [(one.value, one.repair) for one in world.sent] == [(byte(0, 1), False), (byte(0, 1), slot == 4)]
+    world.settle()
+    assert world.state.jobs[job].outcome is Outcome.DONE
+    assert world.state.counts.repairs == (slot == 4)
+
+
 def test_unsure_and_anything_else_changed_by_itself(world: World) -> None:
     job = unsure(world)
     silence(world)
@@ -328,13 +341,15 @@ def test_a_stuck_pin_does_not_fail_others_that_wait_in_its_stack() -> None:
     world.run(1)
     waiting = world.ask(Verb.ON, slots(0, 2, 3))
     world.run(20)
-    assert world.result(stuck, B) is Result.FAILED
-    assert world.result(waiting, SlotId(0, 2)) is Result.DONE
+    assert world.result(waiting, SlotId(0, 2)) is Result.DONE  # its turn came while the other one was held
     world.run(60)
     assert world.result(waiting, SlotId(0, 3)) is None, world.task(waiting, SlotId(0, 3)).reason
     world.ask(Verb.OFF, [A])
     world.run(5)
     assert world.result(waiting, SlotId(0, 3)) is Result.DONE
+    world.ask(Verb.OFF, slots(0, 2))
+    world.run(15)
+    assert world.result(stuck, B) is Result.FAILED
 
 
 def test_a_stuck_pin_after_an_unsure_write_does_not_hammer_the_bus(world: World) -> None:
@@ -348,3 +363,28 @@ def test_a_stuck_pin_after_an_unsure_write_does_not_hammer_the_bus(world: World)
     assert world.result(job, B) is Result.DONE
     assert world.observed(SlotId(0, 3)) is Power.ON
     assert world.state.slots[SlotId(0, 3)].fault is not None
+
+
+def test_a_changed_byte_for_which_no_time_was_left_is_written_again_at_once() -> None:
+    """Also where it arrived as the power-on value: right behind the byte, a flipped bit is the likelier cause."""
+    world = World(ports={0: byte(0, 1)})
+    world.settle()
+    world.ports[0].flips = [1 << BOARD.bits[1]]
+    world.ports[0].hurry = True
+    job = world.ask(Verb.OFF, [A])
+    world.run(0.2)
+    assert [(one.value, one.after, one.repair) for one in world.sent] == [
+        (byte(1), ALL_OFF, False),
+        (byte(1), byte(1), True),
+    ]
+    assert world.state.jobs[job].outcome is Outcome.DONE
+    assert "power.changed_by_itself" not in world.kinds()
+
+
+def test_a_byte_that_waited_for_the_bus_puts_off_the_next_one(world: World) -> None:
+    """What counts for the stagger is when a slot came on, not when its byte was planned."""
+    world.ask(Verb.ON, [B])
+    world.run(1)
+    seen = world.state.slots[B].since
+    assert seen is not None
+    assert world.state.last_on[0] == seen

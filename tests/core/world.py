@@ -104,6 +104,7 @@ class Port:
     lose: int = 0  # next bytes that do not arrive
     deaf: int = 0  # next read-backs that nobody answers
     deaf_before: int = 0  # next reads before a write that nobody answers
+    hurry: bool = False  # no time to write a byte again
     stuck: int = 0  # pins that keep their level
     corrupted: int = 0  # bits that one of our bytes changed on its way in
     broke_off: bool = False  # changed by others between the read before a write and the write
@@ -185,6 +186,7 @@ class World:
         self.came_on: dict[SlotId, float] = {}  # by a byte that wanted it
         self.others_on: set[SlotId] = set()
         self.writing: dict[int, SwitchPort] = {}
+        self.last_end: dict[int, SwitchEnd] = {}
         self.original: dict[int, SwitchPort] = {}
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
@@ -325,7 +327,8 @@ class World:
             original = self.original[key]
             assert effect.value == original.value, "a repair writes the byte that was in flight, and no other"
             assert port.one_bit_apart(PortReading(value=effect.base, known=one.known), effect.value)
-            assert effect.base != one.layout.reset, "that is an outage, not a flipped bit"
+            if self.last_end.get(key) is not SwitchEnd.UNFINISHED:
+                assert effect.base != one.layout.reset, "that is an outage, not a flipped bit"
             assert effect.base != original.base, "that byte never arrived: it is planned anew"
             return
         spare = one.layout.spare_mask
@@ -399,7 +402,7 @@ class World:
             for slot in one.layout.bits:
                 if not one.is_on(slot):
                     self.came_on.pop(SlotId(effect.stack, slot), None)  # what is off draws nothing
-                elif slot in self._turned_on(effect):
+                elif slot in self._turned_on(self.original[effect.stack]):
                     self.came_on.setdefault(SlotId(effect.stack, slot), self.now)
         self.at(WIRE_S, lambda: self._back(effect, writes + 1, repairs))
 
@@ -424,6 +427,9 @@ class World:
             end = SwitchEnd.UNVERIFIED if unsure else SwitchEnd.VERIFIED
             code = "port_unsure" if unsure else ""
             self._end(effect, end, reading, repairs=repairs, code=code, message=code and "cannot tell what it is now")
+        elif one.hurry and (port.equal(reading, effect.base) or port.one_bit_apart(reading, effect.value)):
+            one.hurry = False
+            self._end(effect, SwitchEnd.UNFINISHED, reading, repairs=repairs)
         elif writes < MAX_WRITES and (port.equal(reading, effect.base) or port.one_bit_apart(reading, effect.value)):
             self.at(WIRE_S, lambda: self._byte(effect, writes, repairs + 1))
         else:
@@ -440,7 +446,8 @@ class World:
         message: str = "",
     ) -> None:
         del self.writing[effect.stack]
-        for slot in self._turned_on(effect):
+        self.last_end[effect.stack] = end
+        for slot in self.ports[effect.stack].layout.bits:
             if not self.ports[effect.stack].is_on(slot):
                 self.came_on.pop(SlotId(effect.stack, slot), None)
         self.send(
@@ -505,7 +512,7 @@ class World:
     def heal(self) -> None:
         """All faults are gone (a port keeps what it has)."""
         for one in self.ports.values():
-            one.silent = False
+            one.silent = one.hurry = False
             one.flips.clear()
             one.lose = one.deaf = one.deaf_before = one.stuck = 0
 
