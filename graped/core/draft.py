@@ -41,10 +41,11 @@ class Draft:
 
     def set_slot(self, slot: SlotId, **changes: Any) -> SlotState:
         """Replace fields of a slot."""
-        new = replace(self.slots[slot], **changes)
-        if new != self.slots[slot]:
-            self.visible = True
-            self.slots[slot] = new
+        old = self.slots[slot]
+        if all(getattr(old, name) == value for name, value in changes.items()):
+            return old
+        self.visible = True
+        new = self.slots[slot] = replace(old, **changes)
         return new
 
     def want(self, slot: SlotId, power: Power) -> None:
@@ -56,11 +57,13 @@ class Draft:
     def set_task(self, job: int, slot: SlotId, **changes: Any) -> Task:
         """Replace fields of one slot of a job."""
         old = self.jobs[job]
-        task = replace(old.tasks[slot], **changes)
-        if task != old.tasks[slot]:
-            self.jobs[job] = replace(old, tasks={**old.tasks, slot: task})
-            self.touched_jobs.add(job)
-            self.visible = True
+        task = old.tasks[slot]
+        if all(getattr(task, name) == value for name, value in changes.items()):
+            return task  # most calls tell a waiting slot the reason that it has already
+        task = replace(task, **changes)
+        self.jobs[job] = replace(old, tasks={**old.tasks, slot: task})
+        self.touched_jobs.add(job)
+        self.visible = True
         return task
 
     def end_task(self, job: int, slot: SlotId, result: Result, reason: str = "") -> None:

@@ -30,8 +30,9 @@ def progress(draft: Draft) -> None:
     """Let every open slot go as far as it can, then write what each free port has to do."""
     if not draft.claims:
         return
+    policy = limits(draft.config)
     for job, task in draft.open_tasks():
-        _fail_hopeless(draft, job, task)
+        _fail_hopeless(draft, job, task, policy)
     for job, task in draft.open_tasks():
         _advance(draft, job, task)
     write_what_is_due(draft)
@@ -129,7 +130,7 @@ def _cut_ended(draft: Draft, job: Job, task: Task) -> None:
     )
 
 
-def _fail_hopeless(draft: Draft, job: Job, task: Task) -> None:
+def _fail_hopeless(draft: Draft, job: Job, task: Task, policy: sequence.Limits) -> None:
     """Fail a slot that no waiting will ever let go on, so that it does not hold up the others.
 
     Requests are checked before they are accepted; this is for what changed since then (the configuration, a layout
@@ -146,7 +147,7 @@ def _fail_hopeless(draft: Draft, job: Job, task: Task) -> None:
         if claim is None or draft.jobs[claim].verb is not job.verb:
             reason = f"shares its relay with {draft.name(other)}, which nobody asked to switch {job.verb.value} with it"
     if not reason and turns_on(job, task) and task.step is Step.QUEUED:
-        reason = sequence.never_fits(group_want(draft, group), limits(draft.config))
+        reason = sequence.never_fits(group_want(draft, group), policy)
     if reason:
         draft.fail_task(job.id, task.slot, reason)
 
