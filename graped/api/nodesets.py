@@ -24,8 +24,8 @@ _RANGES = rf"\[{_RANGE}(?:,{_RANGE})*\]"
 _NAMES = rf"{_CHAR}+(?:{_RANGES}{_CHAR}+)*(?:{_RANGES})?"
 _OPERAND = rf"(?:{_NAMES}|@[a-z]+(?::(?:{_NAMES}|{_RANGES}))?)"
 PATTERN = rf"^{_OPERAND}(?:[,!&^]{_OPERAND})*$"
-MAX_LENGTH = 4000
-MAX_OPERANDS = 64  # that the parser is given; plain names with commas cost nothing and do not count
+MAX_LENGTH = 4000  # that the parser is given; plain names with commas do not need it
+MAX_OPERANDS = 64
 MAX_NAMES = 5000  # what one expression may name; a cluster has some hundred
 
 _WELL_FORMED = re.compile(PATTERN[:-1] + r"\Z")
@@ -53,7 +53,7 @@ def resolve(state: State, expression: str) -> tuple[SlotId, ...]:
     text = expression.strip()
     if not text:
         raise NoTarget("no node was named", hint=_HINT)
-    if len(text) > MAX_LENGTH or not _WELL_FORMED.match(text):
+    if not _WELL_FORMED.match(text):
         raise BadNodeSet(f"not a node set: {text[:80]!r}", hint=_HINT)
     by_name = names_of(state)
     parts = text.split(",")
@@ -109,13 +109,11 @@ def _expand(state: State, text: str) -> list[str]:
     """Let ClusterShell parse it, with groups of this snapshot only."""
     from ClusterShell.NodeSet import NodeSet, NodeSetException
 
+    operands = _OPERATORS.split(text[:MAX_LENGTH])
     if _LONG_NUMBER.search(text):
         raise UnknownNode(f"{text[:80]} names no node: no node has so long a number")
-    operands = _OPERATORS.split(text)
-    if len(operands) > MAX_OPERANDS:
-        raise BadNodeSet(f"{text[:80]}... has more than {MAX_OPERANDS} parts", hint="name plain nodes, or fold them")
-    if sum(map(_size, operands)) > MAX_NAMES:
-        raise UnknownNode(f"{text[:80]} names more nodes than any cluster has")
+    if len(text) > MAX_LENGTH or len(operands) > MAX_OPERANDS or sum(map(_size, operands)) > MAX_NAMES:
+        raise UnknownNode(f"{text[:80]}... names more than any cluster has", hint="write less, or plain names")
     try:
         return [str(name) for name in NodeSet(text, resolver=_resolver(state))]
     except (NodeSetException, AssertionError, ValueError) as error:  # well-formed, but e.g. a range that runs backwards

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 
 import pytest
 from ClusterShell.NodeSet import NodeSet
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graped.api.folding import fold
-from graped.api.nodesets import MAX_LENGTH, MAX_OPERANDS, PATTERN, named, resolve
+from graped.api.nodesets import PATTERN, named, resolve
 from graped.core.state import State
 from graped.errors import BadNodeSet, NoTarget, UnknownNode
 from graped.model import SlotId, Stage, Verb
@@ -72,7 +71,7 @@ def test_nothing_written_is_no_target(state: State, expression: str) -> None:
 
 @pytest.mark.parametrize(
     "expression",
-    ["worker-0-[", "worker-0-[0-", "a b", ",", "worker-0-1,", "@", "!@on", "worker-0-[0][1]", "a;b", "é", "x" * 20_000],
+    ["worker-0-[", "worker-0-[0-", "a b", ",", "worker-0-1,", "@", "!@on", "worker-0-[0][1]", "a;b", "é"],
 )
 def test_bad_syntax_is_said(state: State, expression: str) -> None:
     with pytest.raises(BadNodeSet):
@@ -87,7 +86,7 @@ def test_bad_syntax_is_said(state: State, expression: str) -> None:
         ("@slurm:x", "@slurm:x"),
         ("@stack:9", "stack 9"),
         ("worker-0-[3-1]", "3-1"),
-        ("worker-[0-9999]-[0-9999]", "more nodes"),
+        ("worker-[0-9999]-[0-9999]", "names more"),
         ("worker-0-" + "1" * 3000, "long a number"),
     ],
 )
@@ -127,7 +126,6 @@ def test_clustershell_expands_what_is_folded(names: list[str]) -> None:
 @settings(max_examples=20, deadline=None)
 @given(st.from_regex(PATTERN, fullmatch=True))
 def test_what_the_pattern_allows_is_never_bad_syntax(state: State, expression: str) -> None:
-    assume(len(expression) < MAX_LENGTH and len(re.split("[,!&^]", expression)) <= MAX_OPERANDS)
     try:
         found = resolve(state, expression)
     except UnknownNode:
@@ -136,7 +134,15 @@ def test_what_the_pattern_allows_is_never_bad_syntax(state: State, expression: s
 
 
 @pytest.mark.parametrize(
-    "expression", ["*[0-999]*[0-4]", ",".join(["*"] * 1900), "@all," * 600 + "@on", "1" * 9 + "[0-4000]"]
+    "expression",
+    [
+        "*[0-999]*[0-4]",
+        ",".join(["*"] * 1900),
+        "@all," * 600 + "@on",
+        "1" * 9 + "[0-4000]",
+        "a[0]" * 15_000 + ";",
+        "a" * 60_000 + ";",
+    ],
 )
 def test_no_expression_holds_up_the_daemon(state: State, expression: str) -> None:
     began = time.process_time()
