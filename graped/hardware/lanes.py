@@ -19,6 +19,10 @@ from graped.hardware.protocols import purpose
 
 T = TypeVar("T")
 
+# So long a poll's answer may wait for the next one's while there is more to poll: waking the loop for each costs more
+# than the poll, and the bus waits for the interpreter meanwhile.
+HOLD_S = 0.005
+
 
 class Priority(IntEnum):
     """Whose turn comes first. The value is how many later pieces of work may overtake one of this kind."""
@@ -37,11 +41,26 @@ class _Work:
     by: str
     answer: asyncio.Future[Any]
     loop: asyncio.AbstractEventLoop
+    urgent: bool  # its answer is told at once
     dropped: bool = False
 
 
+@dataclass(slots=True)
+class _Ended:
+    """What became of a piece of work, and when it ended."""
+
+    answer: asyncio.Future[Any]
+    loop: asyncio.AbstractEventLoop
+    at: float
+    result: object = None
+    error: BaseException | None = None
+
+
 class Lane:
-    """One daemon thread with a queue. Daemon, so that a hung ioctl does not keep the process from ending."""
+    """One daemon thread with a queue. Daemon, so that a hung ioctl does not keep the process from ending.
+
+    All who wait for its answers belong to one event loop.
+    """
 
     def __init__(self, name: str, clock: Callable[[], float] = time.monotonic) -> None:
         self.name = name
@@ -62,7 +81,7 @@ class Lane:
         """
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        piece = _Work(work, by, answer, loop)
+        piece = _Work(work, by, answer, loop, priority is Priority.COMMAND)
         with self._ready:
             if self._closed:
                 raise _closed(self.name)
@@ -93,30 +112,44 @@ class Lane:
             waiting, self._queue = self._queue, []
             self._ready.notify()
         for _, _, piece in waiting:
-            _tell(piece, _refuse, _closed(self.name))
+            _tell([_Ended(piece.answer, piece.loop, 0.0, error=_closed(self.name))])
 
     def _serve(self) -> None:
-        while (piece := self._next()) is not None:
-            self._started = self._clock()
-            try:
-                with purpose(piece.by):
-                    result = piece.call()
-            except BaseException as error:
-                self._started = None
-                _tell(piece, _refuse, error)
-            else:
-                self._started = None
-                _tell(piece, _answer, result)
+        ended: list[_Ended] = []
+        while True:
+            piece = self._next(wait=not ended)
+            if piece is not None:
+                ended.append(self._carry_out(piece))
+                if not piece.urgent and self._clock() - ended[0].at < HOLD_S:
+                    continue
+            elif not ended:
+                return
+            _tell(ended)
+            ended = []
             del piece  # an idle lane keeps no closure alive
 
-    def _next(self) -> _Work | None:
+    def _carry_out(self, piece: _Work) -> _Ended:
+        self._started = self._clock()
+        try:
+            with purpose(piece.by):
+                result = piece.call()
+        except BaseException as error:
+            return _Ended(piece.answer, piece.loop, self._ended_at(), error=error)
+        return _Ended(piece.answer, piece.loop, self._ended_at(), result=result)
+
+    def _ended_at(self) -> float:
+        self._started = None
+        return self._clock()
+
+    def _next(self, *, wait: bool) -> _Work | None:
+        """Take the next piece of work; None where there is none, or with ``wait`` where there will never be any."""
         with self._ready:
             while True:
                 while self._queue:
                     _, _, piece = heapq.heappop(self._queue)
                     if not piece.dropped:
                         return piece
-                if self._closed:
+                if self._closed or not wait:
                     return None
                 self._ready.wait()
 
@@ -154,18 +187,18 @@ def _closed(name: str) -> HardwareError:
     return HardwareError(f"lane {name} is closed: graped is stopping")
 
 
-def _answer(answer: asyncio.Future[Any], result: object) -> None:
-    if not answer.done():
-        answer.set_result(result)
-
-
-def _refuse(answer: asyncio.Future[Any], error: BaseException) -> None:
-    if not answer.done():
-        answer.set_exception(error)
-
-
-def _tell(piece: _Work, how: Callable[[asyncio.Future[Any], Any], None], what: object) -> None:
+def _tell(ended: list[_Ended]) -> None:
     try:
-        piece.loop.call_soon_threadsafe(how, piece.answer, what)
+        ended[0].loop.call_soon_threadsafe(_answer, ended)
     except RuntimeError:
         pass  # the loop has ended: nobody waits any more
+
+
+def _answer(ended: list[_Ended]) -> None:
+    for end in ended:
+        if end.answer.done():
+            continue
+        if end.error is not None:
+            end.answer.set_exception(end.error)
+        else:
+            end.answer.set_result(end.result)

@@ -128,6 +128,61 @@ def test_never_two_at_once() -> None:
     asyncio.run(main())
 
 
+def test_a_commands_answer_does_not_wait_for_what_hangs_behind_it() -> None:
+    async def main() -> None:
+        lane = Lane("i2c-1")
+        plug, plugging = await plugged(lane)
+        poll = asyncio.create_task(lane.run(lambda: "read", priority=Priority.POLL, by=""))
+        command = asyncio.create_task(lane.run(lambda: "written", priority=Priority.COMMAND, by=""))
+        hung = Plug()
+        hanging = asyncio.create_task(lane.run(hung, priority=Priority.DISPLAY, by=""))
+        await asyncio.sleep(0)
+        plug.pulled.set()
+        assert await asyncio.wait_for(asyncio.gather(plugging, command), 5.0) == ["pulled", "written"]
+        await asyncio.to_thread(hung.running.wait, 5.0)
+        assert not poll.done() or poll.result() == "read"  # a poll's may
+        hung.pulled.set()
+        assert await asyncio.gather(poll, hanging) == ["read", "pulled"]
+        lane.close()
+
+    asyncio.run(main())
+
+
+def test_polls_in_a_row_wake_the_loop_together() -> None:
+    async def main() -> None:
+        lane = Lane("i2c-1", lambda: 0.0)  # no time passes
+        plug, plugging = await plugged(lane)
+        told: list[int] = []
+        loop = asyncio.get_running_loop()
+        wake = loop.call_soon_threadsafe
+        loop.call_soon_threadsafe = lambda *arguments, **more: told.append(1) or wake(*arguments, **more)  # type: ignore
+        polls = [asyncio.create_task(lane.run(lambda: 1, priority=Priority.POLL, by="")) for _ in range(20)]
+        await asyncio.sleep(0)
+        plug.pulled.set()
+        await plugging
+        assert await asyncio.gather(*polls) == [1] * 20
+        assert len(told) == 2  # the command's, and all the polls'
+        lane.close()
+
+    asyncio.run(main())
+
+
+def test_a_polls_answer_is_told_where_nothing_but_dropped_work_is_left() -> None:
+    async def main() -> None:
+        lane = Lane("i2c-1", lambda: 0.0)
+        plug, plugging = await plugged(lane)
+        poll = asyncio.create_task(lane.run(lambda: "read", priority=Priority.POLL, by=""))
+        given_up = asyncio.create_task(lane.run(lambda: "later", priority=Priority.POLL, by=""))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.gather(given_up, return_exceptions=True)
+        plug.pulled.set()
+        assert await asyncio.wait_for(asyncio.gather(plugging, poll), 5.0) == ["pulled", "read"]
+        lane.close()
+
+    asyncio.run(main())
+
+
 def test_cancelled_work_that_waits_never_runs() -> None:
     async def main() -> None:
         lane = Lane("i2c-1")
