@@ -64,6 +64,7 @@ async def serve_on(app: FastAPI, listener: Listener, stop: asyncio.Event) -> Non
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # the caller is whom the kernel names, whatever a header or FORWARDED_ALLOW_IPS says
         timeout_keep_alive=int(KEEP_ALIVE_S),
         timeout_graceful_shutdown=int(STOP_S),
         h11_max_incomplete_event_size=64 * 1024,

@@ -63,6 +63,16 @@ def test_the_kernel_tells_who_asks(served: Served, client: Client) -> None:
     assert by.endswith(f") pid {os.getpid()}")
 
 
+def test_no_header_changes_who_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
+    body = b'{"nodes": "worker-0-0", "verb": "on"}'
+    head = b"POST /v1/power HTTP/1.1\r\nHost: g\r\nX-Forwarded-For: uid:4242\r\nContent-Type: application/json\r\n"
+    with serving(tmp_path / "s.sock") as served:
+        status, *_ = _exchange(served.path, head + b"Content-Length: %d\r\n\r\n" % len(body) + body)
+        assert status == 202
+        assert served.rack.by[0].startswith(f"uid {os.getuid()} (")
+
+
 def test_a_sane_request_id_is_kept(served: Served, caplog: pytest.LogCaptureFixture) -> None:
     kept = _exchange(served.path, b"GET /v1/jobs/99 HTTP/1.1\r\nHost: g\r\nX-Request-Id: my-id.7\r\n\r\n")
     assert kept[1]["x-request-id"] == kept[2]["request_id"] == "my-id.7"
