@@ -89,6 +89,8 @@ class Journal(Protocol):
 
 def _port_moved(old: StackState | None, new: StackState) -> bool:
     """Whether the port is to be remembered: it changed, or the byte that was recorded for it never arrived."""
+    if new is old:
+        return False
     if old is None or new.reading != old.reading:
         return True
     ended = old.in_flight if new.in_flight is None else None
