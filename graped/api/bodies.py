@@ -60,9 +60,9 @@ class SimFault(BaseModel):
 
 
 class SimKnob(BaseModel):
-    """Turn the simulated encoder (steps, clockwise is positive), then perhaps press it."""
+    """Turn the simulated encoder (steps, clockwise is positive; eight take a second), then perhaps press it."""
 
     model_config = _STRICT
 
-    turn: Annotated[int, Ge(-100), Le(100), BeforeValidator(_whole)] = 0
+    turn: Annotated[int, Ge(-40), Le(40), BeforeValidator(_whole)] = 0
     press: bool = False

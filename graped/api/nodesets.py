@@ -1,8 +1,8 @@
 """Node sets: what a person writes, resolved against one snapshot. Nothing ever falls back to all.
 
 ``worker-0-[0-3]``, ``worker-*``, ``@all`` (configured nodes), ``@slots`` (every slot), ``@on``, ``@off``, ``@unknown``,
-``@up``, ``@fault``, ``@empty`` (slots without a device), ``@stack:N``; operators from left to right: ``,`` and, ``!``
-without, ``&`` that are also, ``^`` in one of the two. The grammar is ClusterShell's; groups come from the snapshot
+``@up``, ``@fault``, ``@empty`` (slots without a device), ``@stack:N`` (its configured nodes), ``@slots:N`` (its slots);
+operators from left to right: ``,`` and, ``!`` without, ``&`` that are also, ``^`` in one of the two. The grammar is ClusterShell's; groups come from the snapshot
 alone, never from files of the system.
 """
 
@@ -150,7 +150,8 @@ def _resolver(state: State) -> Any:
             return [state.config.node_name(slot) for slot in _of_group(state, "all")]
 
     resolver = GroupResolver(Source("grape", _of_group))
-    resolver.add_source(Source("stack", _of_stack))
+    resolver.add_source(Source("stack", lambda state, key: _of_stack(state, key, configured)))
+    resolver.add_source(Source("slots", lambda state, key: _of_stack(state, key, _GROUPS["slots"])))
     return _Strict(resolver)
 
 
@@ -164,7 +165,7 @@ class _Strict:
         return getattr(self._resolver, name)
 
     def group_nodes(self, group: str, namespace: str | None = None) -> Any:
-        if namespace not in (None, "", "stack"):
+        if namespace not in (None, "", "stack", "slots"):
             raise _no_group(f"@{namespace}:{group}")
         return self._resolver.group_nodes(group, namespace)
 
@@ -176,11 +177,11 @@ def _of_group(state: State, group: str) -> list[SlotId]:
     return [slot for slot in state.slots if test(state, slot)]
 
 
-def _of_stack(state: State, key: str) -> list[SlotId]:
+def _of_stack(state: State, key: str, test: Callable[[State, SlotId], bool]) -> list[SlotId]:
     if not key.isdigit() or int(key) not in state.stacks:
         raise UnknownNode(f"there is no stack {key}", hint=f"stacks are {', '.join(map(str, sorted(state.stacks)))}")
-    return [slot for slot in state.slots if slot.stack == int(key)]
+    return [slot for slot in state.slots if slot.stack == int(key) and test(state, slot)]
 
 
 def _no_group(group: str) -> UnknownNode:
-    return UnknownNode(f"there is no group {group}", hint=f"groups are @stack:N, @{', @'.join(_GROUPS)}")
+    return UnknownNode(f"there is no group {group}", hint=f"groups are @stack:N, @slots:N, @{', @'.join(_GROUPS)}")
