@@ -27,7 +27,7 @@ from graped.core.events import (
     SwitchEnd,
 )
 from graped.core.ports import LANE_STUCK
-from graped.errors import BusNack, BusTimeout, DriverError, GrapeError, HardwareError, PortUnsure
+from graped.errors import BusNack, BusTimeout, DriverError, GrapeError, PortUnsure
 from graped.hardware import probe, switching
 from graped.hardware.drivers.registry import Resources
 from graped.hardware.lanes import Lane, Lanes, Priority
@@ -107,7 +107,7 @@ class Pollers:
         result, at = await stack.lane.run(work, priority=Priority.COMMAND, by=by)
         return PortSwitched(
             stack=effect.stack, token=effect.token, end=result.end, at=at, reading=result.reading,
-            repairs=result.repairs, errors=result.errors, code=result.code, message=result.message,
+            repairs=result.repairs, errors=result.errors, code=result.code, message=_plainly(result.code, result.message)[0],
         )  # fmt: skip
 
     def _timed(self, work: Callable[..., T], *arguments: object) -> tuple[T, float]:
@@ -193,11 +193,8 @@ class Pollers:
             self.post(PortRead(stack=stack.key, reading=look.reading, at=at, errors=look.errors))
             return None
         error = look.error or DriverError("its driver gave no reading")
-        self.post(
-            PortUnread(
-                stack=stack.key, code=error.code, message=_plainly(error), at=at, hint=error.hint, errors=look.errors
-            )
-        )
+        message, hint = _plainly(error.code, error.detail, error.hint)
+        self.post(PortUnread(stack=stack.key, code=error.code, message=message, at=at, hint=hint, errors=look.errors))
         return error.code
 
     def _stuck(self, key: int, seconds: float) -> None:
@@ -254,6 +251,8 @@ class Pollers:
         nudge.clear()
 
 
-def _plainly(error: HardwareError) -> str:
-    """Say in a person's words why a port could not be read, with the wire's own words behind."""
-    return f"no answer ({error.detail})" if isinstance(error, BusNack | BusTimeout) else error.detail
+def _plainly(code: str, detail: str, hint: str = "") -> tuple[str, str]:
+    """Say in a person's words why a port could not be read (message, hint); the wire's own words go into the hint."""
+    if code in (BusNack.code, BusTimeout.code):
+        return "no answer", hint or f"look at its supply, cable and jumpers ({detail})"
+    return detail, hint

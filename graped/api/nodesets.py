@@ -2,8 +2,8 @@
 
 ``worker-0-[0-3]``, ``worker-*``, ``@all`` (configured nodes), ``@slots`` (every slot), ``@on``, ``@off``, ``@unknown``,
 ``@up``, ``@fault``, ``@empty`` (slots without a device), ``@stack:N`` (its configured nodes), ``@slots:N`` (its slots);
-operators from left to right: ``,`` and, ``!`` without, ``&`` that are also, ``^`` in one of the two. The grammar is ClusterShell's; groups come from the snapshot
-alone, never from files of the system.
+operators from left to right: ``,`` and, ``!`` without, ``&`` that are also, ``^`` in one of the two. The grammar is
+ClusterShell's; groups come from the snapshot alone, never from files of the system.
 """
 
 from __future__ import annotations
