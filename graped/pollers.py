@@ -106,9 +106,16 @@ class Pollers:
         work = partial(self._timed, switch, stack.driver, effect.base, effect.value)
         result, at = await stack.lane.run(work, priority=Priority.COMMAND, by=by)
         return PortSwitched(
-            stack=effect.stack, token=effect.token, end=result.end, at=at, reading=result.reading,
-            repairs=result.repairs, errors=result.errors, code=result.code, message=_plainly(result.code, result.message)[0],
-        )  # fmt: skip
+            stack=effect.stack,
+            token=effect.token,
+            end=result.end,
+            at=at,
+            reading=result.reading,
+            repairs=result.repairs,
+            errors=result.errors,
+            code=result.code,
+            message=_plainly(result.code, result.message)[0],
+        )
 
     def _timed(self, work: Callable[..., T], *arguments: object) -> tuple[T, float]:
         """Run work in a lane and note when it ended: reports are ordered by that."""
