@@ -20,8 +20,8 @@ from tests.campaign.evidence import Command, Evidence, Verdict, Violation
 from tests.campaign.judge import ByteJudge
 from tests.campaign.rig import EventWatch, PinWatch, Rig, TraceTail
 from tests.campaign.steps import STACKS, Steps
-from tests.campaign.truth import Reads, judge_answers, judge_calm, judge_jobs, judge_outages, judge_policies
-from tests.campaign.wire import Line, Slot, is_on, lines_of
+from tests.campaign.truth import Reads, Said, judge_answers, judge_calm, judge_jobs, judge_outages, judge_policies
+from tests.campaign.wire import ALL_OFF, Line, Slot, is_on, lines_of
 
 CALM_S = 20.0  # within so long after the last fault every open job is fulfilled
 AROUND = 12  # lines of the same port that are shown around a violation
@@ -102,7 +102,6 @@ class Campaign:
         if self._dice.random() < 0.3:
             self._rig.end(signal.SIGKILL)
             return
-        assert self._rig.trace is not None
         flips = self._dice.random() < 0.6
         tail = TraceTail(self._rig.trace)
         if flips:
@@ -128,30 +127,56 @@ class Campaign:
     def _calm(self) -> None:
         """End all faults and wait until nothing is open: every answer is the truth then, and every job fulfilled."""
         self._rig.rack.clear_faults()
-        began = time.time()
-        deadline = began + CALM_S
-        client = self._rig.client
+        self._settle()
+        self.outcome.counts["calms"] += 1
+        self._steps.harvest()
+        said, truth = self._look()
+        mine = [one for one in self._steps.commands.values() if one.asked > self._rig.born]
+        self._verdict.add(judge_calm(truth, said, mine, self._touched(mine), time.time()))
+        self._outage_in_a_calm()
+
+    def _settle(self) -> None:
+        """Wait until every stack was read anew, and no job is open."""
+        client, began = self._rig.client, time.time()
         first_of = ",".join(name_of((stack, 0)) for stack in STACKS)
         while True:
             open_jobs = client.get("/v1/jobs", open=True)
             nodes = self._steps.listen(lambda: client.get("/v1/nodes", nodes=first_of))
             fresh = all(one.read_at is not None and one.read_at > began and one.observed != "unknown" for one in nodes)
             if fresh and not open_jobs and not client.get("/v1/jobs", open=True):
-                break
-            if time.time() > deadline:
-                for job in open_jobs:
-                    self._verdict.blame(f"without faults, job {job['id']} is not fulfilled: {job}", t=time.time())
-                if not fresh:
-                    self._verdict.blame(f"without faults, not every stack is read: {nodes}", t=time.time())
-                break
+                return
+            if time.time() > began + CALM_S:
+                self._verdict.blame(
+                    f"without faults, jobs {open_jobs} are not fulfilled, or not read: {nodes}", t=began
+                )
+                return
             time.sleep(0.02)
-        self.outcome.counts["calms"] += 1
-        self._steps.harvest()
-        said = self._steps.listen(lambda: client.get("/v1/nodes", nodes="@slots"))
+
+    def _look(self) -> tuple[list[Said], dict[Slot, bool]]:
+        """Give what graped says of every slot, and the truth."""
+        said = self._steps.listen(lambda: self._rig.client.get("/v1/nodes", nodes="@slots"))
         ports = self._rig.ports()
-        truth = {slot: is_on(ports[slot[0]], slot[1]) for slot in SLOTS}
-        mine = [one for one in self._steps.commands.values() if one.asked > self._rig.born]
-        self._verdict.add(judge_calm(truth, said, mine, self._touched(mine), time.time()))
+        return said, {slot: is_on(ports[slot[0]], slot[1]) for slot in SLOTS}
+
+    def _outage_in_a_calm(self) -> None:
+        """Let a stack lose its power while nothing else happens: what graped does then is what its policy says."""
+        lit = [stack for stack, port in self._rig.ports().items() if port != ALL_OFF]
+        if not lit:
+            return
+        stack, policy = self._dice.choice(lit), self._rig.policies[-1].policy
+        nodes = self._rig.client.get("/v1/nodes", nodes=f"@stack:{stack}")
+        wanted = {node["slot"] for node in nodes if node["power"]["desired"] == "on"}
+        self._steps.brown_out(stack)
+        self._rig.rack.clear_faults()
+        self._settle()
+        self._steps.harvest()
+        said, truth = self._look()
+        self._verdict.add(judge_calm(truth, said, (), frozenset(), time.time()))
+        expected = {"adopt": set(), "restore": wanted, "on": set(range(6))}[policy]
+        found = {slot for slot in range(6) if truth[(stack, slot)]}
+        if found != expected:
+            self._verdict.blame(f"policy {policy} made {found} of {expected} in stack {stack}", t=time.time())
+        self.outcome.counts[f"outages in a calm, policy {policy}"] += 1
 
     def _touched(self, commands: Sequence[Command]) -> frozenset[Slot]:
         """Give the slots that may have changed by themselves after somebody asked something of them."""
@@ -163,7 +188,6 @@ class Campaign:
     # --- judgement ----------------------------------------------------------------------------------------
 
     def _judge(self) -> None:
-        assert self._rig.trace is not None
         with self._rig.trace.open() as texts:
             lines = list(lines_of(texts))
         steps, rig = self._steps, self._rig

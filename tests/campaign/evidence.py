@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tests.campaign.wire import Line, Place, Slot
 
 FOREVER = float("inf")
+FORGOTTEN = "forgotten in a crash"  # accepted, and killed before anything of it was written anywhere
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,7 +141,5 @@ class History:
 
 def life_at(lives: Sequence[Life], t: float) -> int | None:
     """Number the life a moment belongs to; one frame may still be in the rack's hands when graped dies."""
-    for number, life in enumerate(lives):
-        if life.start <= t <= life.end + 0.3:
-            return number
-    return None
+    number = bisect_right(lives, t, key=lambda life: life.start) - 1
+    return number if number >= 0 and t <= lives[number].end + 0.3 else None

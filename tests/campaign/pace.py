@@ -14,7 +14,9 @@ SLACK_S = 0.005  # the trace tells the start of a transaction, graped counts fro
 class _Life:
     """What came on in one life of graped."""
 
-    last: dict[int, float] = field(default_factory=dict)  # by stack
+    last: dict[int, tuple[float, Slot, int | None]] = field(
+        default_factory=dict
+    )  # by stack: when, which, by which byte
     came: dict[Slot, float] = field(default_factory=dict)
 
 
@@ -48,10 +50,11 @@ class Pace:
                 life.came.pop((stack, slot), None)
 
     def _came_on(self, life: _Life, slot: Slot, line: Line) -> None:
-        since = line.t - life.last.get(slot[0], float("-inf"))
-        if since < self._evidence.stagger_s - SLACK_S:
-            self._verdict.blame(f"a slot of stack {slot[0]} came on {since:.4f} s after another one", line)
-        life.last[slot[0]] = line.t
+        t, other, data = life.last.get(slot[0], (float("-inf"), slot, None))
+        again = other == slot and data == line.data  # a flipped bit had undone it
+        if not again and line.t - t < self._evidence.stagger_s - SLACK_S:
+            self._verdict.blame(f"{slot} came on {line.t - t:.4f} s after {other}", line)
+        life.last[slot[0]] = (line.t, slot, line.data)
         life.came[slot] = line.t
         window = line.t - self._evidence.inrush_s + SLACK_S
         rushing = sorted(one for one, t in life.came.items() if t > window)

@@ -21,27 +21,40 @@ from graped.errors import GrapeError, TimedOut, Unreachable
 from graped.hardware.sim import start as simulator
 from graped.hardware.sim.client import SimControl
 from tests.campaign.evidence import History, Life, PolicySpan
+from tests.campaign.nursery import Child, Nursery
 from tests.campaign.truth import Told
 
 START_S = 30.0
 RACK_SOCKET = "rack.sock"
 
 
+class Ordinary:
+    """A graped started by its command."""
+
+    def __init__(self, arguments: list[str], log: Path) -> None:
+        with log.open("ab") as output:
+            words = [sys.executable, "-m", "graped", *arguments]
+            self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
+        self.send_signal = self._process.send_signal
+        self.wait = self._process.wait
+
+
 class Rig:
     """One rack and, most of the time, one graped. ``config`` is TOML; ``{policy}`` in it is what ``policy`` says."""
 
-    def __init__(self, room: Path, config: str, *, policy: str = "adopt", nodes: str = "", trace: bool = True) -> None:
+    def __init__(self, room: Path, config: str, *, policy: str = "adopt", nodes: str = "") -> None:
         self.room = room
         self.state = room / "state"
         self.socket = room / "s.sock"
-        self.trace = room / "trace.jsonl" if trace else None
+        self.trace = room / "trace.jsonl"
         self.log = room / "graped.log"
         self.lives: list[Life] = []
         self.policies: list[PolicySpan] = []
         self._config = config
         self._nodes = room / "nodes.toml"
         self._nodes.write_text(nodes)
-        self._graped: subprocess.Popen[bytes] | None = None
+        self._nursery: Nursery | None = None
+        self._graped: Child | Ordinary | None = None
         self._born = 0.0
         self._control: SimControl | None = None
         self.client = Client(self.socket)
@@ -55,22 +68,23 @@ class Rig:
         self.policies.append(PolicySpan(t=time.time(), policy=policy))
 
     def spawn(self) -> None:
-        """Start graped and do not wait for it."""
+        """Start graped and do not wait for it: the first time by its command, later from the nursery."""
         assert self._graped is None
-        words = [sys.executable, "-m", "graped", "--config", self.room / "config.toml", "--simulate"]
-        words += ["--socket", self.socket, "--state-dir", self.state, "--sim-nodes", self._nodes]
-        words += ["--sim-trace", self.trace] if self.trace else []
+        words = ["--config", self.room / "config.toml", "--simulate", "--socket", self.socket]
+        words += ["--state-dir", self.state, "--sim-nodes", self._nodes, "--sim-trace", self.trace]
+        arguments = [*map(str, words), "--log-level", "warning"]
         self._born = time.time()
-        with self.log.open("ab") as log:
-            self._graped = subprocess.Popen([*map(str, words), "--log-level", "warning"], stdout=log, stderr=log)
+        if not self.lives:
+            self._graped = Ordinary(arguments, self.log)
+            return
+        self._nursery = self._nursery or Nursery()
+        self._graped = self._nursery.spawn(arguments, self.log)
 
     def wait(self) -> None:
         """Wait until graped answers."""
         assert self._graped is not None
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
-            if self._graped.poll() is not None:
-                raise AssertionError(f"graped ended with {self._graped.returncode}:\n{self.log.read_text()[-3000:]}")
             with contextlib.suppress(Unreachable, TimedOut):
                 self.client.get("/v1/version")
                 return
@@ -91,8 +105,7 @@ class Rig:
         """End graped by a signal and wait until it has gone."""
         assert self._graped is not None
         self._graped.send_signal(number)
-        self._graped.wait(20)
-        code = self._graped.returncode
+        code = self._graped.wait()
         self._graped = None
         self.client.close()
         killed = number is signal.SIGKILL
@@ -126,8 +139,10 @@ class Rig:
     def close(self) -> None:
         """End graped and the rack, whatever state they are in."""
         if self._graped is not None:
-            with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
+            with contextlib.suppress(AssertionError, ProcessLookupError):
                 self.end(signal.SIGKILL)
+        if self._nursery is not None:
+            self._nursery.close()
         if self._control is not None:
             self._control.close()
         simulator.stop(self.state)

@@ -12,7 +12,7 @@ from typing import Any
 from graped.errors import Conflict, NotFound
 from graped.hardware.sim.faults import FaultKind, SimFault
 from tests.campaign.board import PLACES, SLOTS, name_of, slot_of
-from tests.campaign.evidence import Command, Outage
+from tests.campaign.evidence import FORGOTTEN, Command, Outage
 from tests.campaign.rig import Rig, moment
 from tests.campaign.truth import Said
 from tests.campaign.wire import Slot
@@ -36,11 +36,11 @@ class Steps:
         self._bystanders: frozenset[Slot] = frozenset()
         self._open: list[int] = []
         self._noise: dict[FaultKind, int] = {}  # at most one of a kind, so that shares do not add up
-        self._any: tuple[tuple[Callable[[], None], int], ...] = (
-            (self.power, 45), (self.glance, 25), (self.cancel, 5), (self.plan, 2), (self.reload, 1),
+        self._any: tuple[tuple[Callable[[], object], int], ...] = (
+            (self.power, 36), (self.glance, 30), (self.cancel, 4), (self.plan, 2), (self.reload, 1), (self.breathe, 3),
         )  # fmt: skip
-        self._nature: tuple[tuple[Callable[[], None], int], ...] = (
-            (self.noise, 12), (self.peace, 5), (self.hang, 2), (self.brown_out, 2), (self.absence, 1), (self.stuck, 1),
+        self._nature: tuple[tuple[Callable[[], object], int], ...] = (
+            (self.noise, 12), (self.peace, 5), (self.hang, 2), (self.brown_out, 1), (self.absence, 1), (self.stuck, 1),
         )  # fmt: skip
 
     def new_phase(self) -> None:
@@ -67,7 +67,7 @@ class Steps:
             slots = [slot for slot in free if slot[0] == stack] or free[:1]
         else:
             slots = self.dice.sample(free, self.dice.randint(1, min(5, len(free))))
-        verb = self.dice.choices(("on", "off", "cycle"), (5, 4, 2))[0]
+        verb = self.dice.choices(("on", "off", "cycle"), (6, 3, 2))[0]
         body: dict[str, Any] = {"nodes": [name_of(slot) for slot in slots], "verb": verb}
         body["force"] = self.dice.random() < 0.3
         if verb == "cycle":
@@ -85,6 +85,10 @@ class Steps:
         for older in self._open[-60:]:
             for slot in self.commands[older].slots & self.commands[number].slots:
                 self.commands[older].until.setdefault(slot, now)
+
+    def breathe(self) -> None:
+        """Let things happen for a moment."""
+        time.sleep(self.dice.uniform(0, 0.15))
 
     def cancel(self) -> None:
         """Cancel one of the last jobs, ended or not."""
@@ -175,9 +179,9 @@ class Steps:
         self._touch(stack)
         self._arm(kind=FaultKind.STUCK, stack=stack, for_s=self.dice.uniform(0.05, 0.3))
 
-    def brown_out(self) -> None:
+    def brown_out(self, stack: int | None = None) -> None:
         """Let a stack lose its power, and perhaps stay away for a while."""
-        stack = self.dice.choice(STACKS)
+        stack = self.dice.choice(STACKS) if stack is None else stack
         port = self.rig.ports()[stack]
         for_s = self.dice.uniform(0.01, 0.3) if self.dice.random() < 0.5 else None
         self._touch(stack)
@@ -202,8 +206,8 @@ class Steps:
             if not page or not waiting or page[-1]["id"] < min(waiting):
                 break
             before = page[-1]["id"]
-        for number in waiting:  # accepted, and graped was killed before it was written down
-            self.commands[number].outcome = "forgotten in a crash"
+        for number in waiting:
+            self.commands[number].outcome = FORGOTTEN
 
     def _settle(self, job: dict[str, Any]) -> None:
         command = self.commands.get(job["id"])

@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.campaign.evidence import Command, Evidence, History, Life, Outage, Verdict, life_at
+from tests.campaign.evidence import FORGOTTEN, Command, Evidence, History, Life, Outage, Verdict, life_at
 from tests.campaign.wire import ALL_OFF, Line, Slot, is_on
 
 ROUNDING_S = 0.002  # times in answers are milliseconds
@@ -202,7 +202,8 @@ def _lay_dark(evidence: Evidence, told: Sequence[Told], stack: int, t: float) ->
 
 def _wanted_on(evidence: Evidence, history: History, slot: Slot, restore: Command) -> bool:
     """Whether the last thing that somebody asked of it is on, or it was on since it was asked off."""
-    before = [one for one in evidence.commands.values() if slot in one.slots and one.id < restore.id]
+    commands = (one for one in evidence.commands.values() if one.outcome != FORGOTTEN)
+    before = [one for one in commands if slot in one.slots and one.id < restore.id]
     offs = [one.asked for one in before if one.verb == "off"]
     since = max(offs, default=0.0)
     return any(one.verb != "off" and one.asked >= since for one in before) or True in history.within(
