@@ -6,12 +6,12 @@
 
 from __future__ import annotations
 
-import _socket
 import os
 import time
 
 from graped import errors
-from graped.errors import AccessDenied, GrapeError, TimedOut, Unreachable
+from graped.api.connection import Connection, HungUp, unreachable
+from graped.errors import GrapeError, TimedOut, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 DEFAULT_SOCKET = "/run/grape/graped.sock"
 SILENCE_S = 45.0  # an event stream that is silent for so long (three heartbeats) is dead
-_CHUNK = 65536
 _SAFE = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!*,:@")
 
 
@@ -47,7 +46,7 @@ class Client:
     def __init__(self, socket_path: str | os.PathLike[str] | None = None, timeout_s: float = 10.0) -> None:
         self.socket_path = os.fspath(socket_path) if socket_path else default_socket()
         self.timeout_s = timeout_s
-        self._connection: _Connection | None = None
+        self._connection: Connection | None = None
 
     def get(self, path: str, **query: object) -> Any:
         """Fetch; query values that are None are left out."""
@@ -109,14 +108,14 @@ class Client:
         if kept is not None:
             try:
                 return self._exchange(kept, head + payload, timeout_s)
-            except _HungUp:
+            except HungUp:
                 pass  # it had only grown tired of waiting for us
         try:
-            return self._exchange(_Connection(self.socket_path, timeout_s), head + payload, timeout_s)
-        except _HungUp as gone:
-            raise _unreachable(self.socket_path, "it hung up before it answered") from gone
+            return self._exchange(Connection(self.socket_path, timeout_s), head + payload, timeout_s)
+        except HungUp as gone:
+            raise unreachable(self.socket_path, "it hung up before it answered") from gone
 
-    def _exchange(self, connection: _Connection, request: bytes, timeout_s: float) -> Any:
+    def _exchange(self, connection: Connection, request: bytes, timeout_s: float) -> Any:
         """Ask over a connection, and keep it for the next time if it can be."""
         try:
             status, headers, body = connection.exchange(request, timeout_s)
@@ -130,111 +129,24 @@ class Client:
         return _decoded(status, headers, body)
 
 
-class _HungUp(Exception):
-    """The other end closed the connection before a whole answer."""
-
-
-class _Connection:
-    """One connection: send a request, read an answer of known length or in chunks."""
-
-    def __init__(self, path: str, timeout_s: float) -> None:
-        self._socket = _connected(path, timeout_s)
-        self._rest = b""
-
-    def exchange(self, request: bytes, timeout_s: float) -> tuple[int, dict[str, str], bytes]:
-        """Send a request and read its whole answer."""
-        status, headers = self.begin(request, timeout_s)
-        return status, headers, b"".join(self.pieces(status, headers))
-
-    def begin(self, request: bytes, timeout_s: float) -> tuple[int, dict[str, str]]:
-        """Send a request and read the head of its answer."""
-        self._socket.settimeout(timeout_s)
-        try:
-            self._socket.sendall(request)
-        except TimeoutError:
-            raise _late() from None
-        except OSError:  # it may have answered (413) and hung up while we sent
-            pass
-        while True:
-            lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
-            status = int(lines[0].split(" ", 2)[1])
-            if status != 100:
-                break
-        headers = {}
-        for line in lines[1:]:
-            name, _, value = line.partition(":")
-            headers[name.strip().lower()] = value.strip()
-        return status, headers
-
-    def pieces(self, status: int, headers: dict[str, str]) -> Iterator[bytes]:
-        """Read the body as it comes."""
-        if status == 204:
-            return
-        if "chunked" in headers.get("transfer-encoding", "").lower():
-            while size := int(self._until(b"\r\n").split(b";")[0], 16):
-                yield self._exactly(size)
-                self._until(b"\r\n")
-            self._until(b"\r\n")
-        elif "content-length" in headers:
-            yield self._exactly(int(headers["content-length"]))
-        else:
-            headers["connection"] = "close"
-            yield self._rest
-            while True:
-                try:
-                    yield self._more()
-                except _HungUp:
-                    return
-
-    def close(self) -> None:
-        """Hang up."""
-        self._socket.close()
-
-    def _until(self, mark: bytes) -> bytes:
-        while mark not in self._rest:
-            self._rest += self._more()
-        found, _, self._rest = self._rest.partition(mark)
-        return found
-
-    def _exactly(self, size: int) -> bytes:
-        pieces, have = [self._rest], len(self._rest)
-        while have < size:
-            pieces.append(self._more())
-            have += len(pieces[-1])
-        whole = b"".join(pieces)
-        self._rest = whole[size:]
-        return whole[:size]
-
-    def _more(self) -> bytes:
-        try:
-            data = self._socket.recv(_CHUNK)
-        except TimeoutError:
-            raise _late() from None
-        except OSError as error:
-            raise _HungUp from error
-        if not data:
-            raise _HungUp
-        return data
-
-
 def _follow(path: str, target: str, last: str | None, timeout_s: float) -> Iterator[dict[str, Any] | None]:
     """Read one connection's worth of an event stream; None for a sign of life."""
     extra = f"Last-Event-ID: {last}\r\n" if last is not None else ""
     head, _ = _request("GET", target, None, f"Accept: text/event-stream\r\n{extra}")
-    connection = _Connection(path, timeout_s)
+    connection = Connection(path, timeout_s)
     try:
         status, headers = connection.begin(head, timeout_s)
         if status != 200:
             _decoded(status, headers, b"".join(connection.pieces(status, headers)))
         yield None
-        connection._socket.settimeout(SILENCE_S)
+        connection.wait_at_most(SILENCE_S)
         rest = b""
         for piece in connection.pieces(status, headers):
             *blocks, rest = (rest + piece).split(b"\n\n")
             for block in blocks:
                 yield _event(block.decode())
-    except _HungUp as error:
-        raise _unreachable(path, "it ended the stream") from error
+    except HungUp as error:
+        raise unreachable(path, "it ended the stream") from error
     finally:
         connection.close()
 
@@ -308,34 +220,3 @@ def api_error(status: int, told: dict[str, Any]) -> ApiError:
 def _kinds() -> dict[str, type[GrapeError]]:
     found = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, GrapeError)]
     return {kind.code: kind for kind in found if kind is not GrapeError}
-
-
-def _connected(path: str, timeout_s: float) -> _socket.socket:
-    connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_STREAM)
-    connection.settimeout(timeout_s)
-    try:
-        connection.connect(path)
-    except PermissionError as error:
-        connection.close()
-        raise AccessDenied(
-            f"no access to {path}",
-            hint='users of group grape may: sudo usermod -aG grape "$USER", then log in again',
-        ) from error
-    except TimeoutError as error:
-        connection.close()
-        raise _late() from error
-    except OSError as error:
-        connection.close()
-        raise _unreachable(path, str(error.strerror or error).lower()) from error
-    return connection
-
-
-def _unreachable(path: str, why: str) -> Unreachable:
-    return Unreachable(
-        f"nobody answers on {path}: {why}",
-        hint="start it with: sudo systemctl start graped (or, to try it without hardware: graped --simulate)",
-    )
-
-
-def _late() -> TimedOut:
-    return TimedOut("graped did not answer in time", hint="journalctl -u graped shows what it is doing")

@@ -36,7 +36,7 @@ def test_no_access_names_the_group(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         def connect(self, address: str) -> None:
             raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("graped.api.client._socket.socket", Closed)
+    monkeypatch.setattr("graped.api.connection._socket.socket", Closed)
     with pytest.raises(errors.AccessDenied) as raised:
         Client(tmp_path / "s").get("/v1/status")
     assert "group grape" in raised.value.hint
