@@ -43,9 +43,18 @@ def equal(reading: PortReading, value: int) -> bool:
     return (reading.value ^ value) & reading.known == 0
 
 
-def one_bit_apart(reading: PortReading, value: int) -> bool:
-    """Whether the reading is ``value`` with exactly one bit flipped on its way."""
-    return ((reading.value ^ value) & reading.known).bit_count() == 1
+def slot_bits(layout: PortLayout) -> int:
+    """Give the bits that switch slots."""
+    mask = 0
+    for bit in layout.bits.values():
+        mask |= 1 << bit
+    return mask
+
+
+def one_bit_apart(layout: PortLayout, reading: PortReading, value: int) -> bool:
+    """Whether the reading is ``value`` with one bit flipped on its way; a stuck pin of no slot hides none of a slot."""
+    differ = (reading.value ^ value) & reading.known
+    return differ != 0 and (differ & slot_bits(layout)).bit_count() <= 1
 
 
 def at_reset(layout: PortLayout, reading: PortReading) -> bool:

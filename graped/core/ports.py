@@ -101,7 +101,9 @@ def port_switched(draft: Draft, event: PortSwitched) -> None:
     _count(draft, flight, event)
     reading = event.reading
     match event.end:
-        case SwitchEnd.VERIFIED | SwitchEnd.UNVERIFIED if reading is not None and port.equal(reading, flight.value):
+        case SwitchEnd.VERIFIED if reading is not None:  # a stuck pin that belongs to no slot may still differ
+            _land(draft, event.stack, flight, reading, event.at)
+        case SwitchEnd.UNVERIFIED if reading is not None and port.equal(reading, flight.value):
             _land(draft, event.stack, flight, reading, event.at)
         case SwitchEnd.UNFINISHED if reading is not None:
             _resolve(draft, event.stack, flight, reading, event.at, at_once=True)
@@ -170,7 +172,7 @@ def _resolve(
     layout = draft.stacks[key].layout
     assert layout is not None
     never_arrived = not flight.repair and port.equal(reading, flight.base)
-    changed = port.one_bit_apart(reading, flight.value) and (at_once or not port.at_reset(layout, reading))
+    changed = port.one_bit_apart(layout, reading, flight.value) and (at_once or not port.at_reset(layout, reading))
     if port.equal(reading, flight.value):
         _land(draft, key, flight, reading, at)
     elif changed and not never_arrived:

@@ -18,7 +18,7 @@ from graped.core import port
 from graped.core.events import SwitchEnd
 from graped.errors import HardwareError, PortUnsure
 from graped.hardware.protocols import PowerDriver
-from graped.model import PortLayout, PortReading
+from graped.model import PortReading
 
 MAX_WRITES = 10  # with one byte in five arriving changed, ten in a row do once in ten million commands
 
@@ -139,7 +139,7 @@ class _Attempt:
             self.failure = error
 
     def _lost_or_flipped(self, reading: PortReading) -> bool:
-        return port.equal(reading, self.base) or port.one_bit_apart(reading, self.value)
+        return port.equal(reading, self.base) or port.one_bit_apart(self.driver.layout, reading, self.value)
 
     def _arrived_changed(self, reading: PortReading) -> bool:
         """Tell a byte that arrived changed (perhaps into ``base``) from one that was refused on the wire."""
@@ -155,7 +155,7 @@ class _Attempt:
     def _failed(self, reading: PortReading) -> Switched:
         """Judge a port that does not take the byte. A stuck bit that belongs to no slot does no harm."""
         wrong = (reading.value ^ self.value) & reading.known
-        if not wrong & _slot_bits(self.driver.layout):
+        if not wrong & port.slot_bits(self.driver.layout):
             return self._arrived(reading)
         error = self.failure or HardwareError(
             f"0x{self.value:02x} was written {self.writes} times and 0x{reading.value:02x} read back"
@@ -167,13 +167,6 @@ def _ended(end: SwitchEnd, reading: PortReading | None = None, error: HardwareEr
     if error is None:
         return Switched(end=end, reading=reading)
     return Switched(end=end, reading=reading, code=error.code, message=error.detail)
-
-
-def _slot_bits(layout: PortLayout) -> int:
-    mask = 0
-    for bit in layout.bits.values():
-        mask |= 1 << bit
-    return mask
 
 
 def _errors(driver: PowerDriver) -> int:

@@ -105,6 +105,7 @@ class Port:
     deaf: int = 0  # next read-backs that nobody answers
     deaf_before: int = 0  # next reads before a write that nobody answers
     hurry: bool = False  # no time to write a byte again
+    slow_s: float = 0.0  # how long a byte waits for its bus
     stuck: int = 0  # pins that keep their level
     corrupted: int = 0  # bits that one of our bytes changed on its way in
     broke_off: bool = False  # changed by others between the read before a write and the write
@@ -326,7 +327,7 @@ class World:
         if effect.repair:
             original = self.original[key]
             assert effect.value == original.value, "a repair writes the byte that was in flight, and no other"
-            assert port.one_bit_apart(PortReading(value=effect.base, known=one.known), effect.value)
+            assert port.one_bit_apart(one.layout, PortReading(value=effect.base, known=one.known), effect.value)
             if self.last_end.get(key) is not SwitchEnd.UNFINISHED:
                 assert effect.base != one.layout.reset, "that is an outage, not a flipped bit"
             assert effect.base != original.base, "that byte never arrived: it is planned anew"
@@ -381,13 +382,14 @@ class World:
             self._end(effect, SwitchEnd.REFUSED, reading)
         else:
             one.broke_off = False
-            self.at(WIRE_S, lambda: self._byte(effect, 0, 0))
+            self.at(WIRE_S + one.slow_s, lambda: self._byte(effect, 0, 0))
 
     def _byte(self, effect: SwitchPort, writes: int, repairs: int) -> None:
         one = self.ports[effect.stack]
         if not one.silent:
             self._judge_byte(effect, one)
             before = one.value
+            on_before = {slot for slot in one.layout.bits if one.is_on(slot)}
             one.arrive(effect.value)
             self.sent.append(
                 Sent(
@@ -402,8 +404,8 @@ class World:
             for slot in one.layout.bits:
                 if not one.is_on(slot):
                     self.came_on.pop(SlotId(effect.stack, slot), None)  # what is off draws nothing
-                elif slot in self._turned_on(self.original[effect.stack]):
-                    self.came_on.setdefault(SlotId(effect.stack, slot), self.now)
+                elif slot in self._turned_on(self.original[effect.stack]) and slot not in on_before:
+                    self.came_on[SlotId(effect.stack, slot)] = self.now
         self.at(WIRE_S, lambda: self._back(effect, writes + 1, repairs))
 
     def _judge_byte(self, effect: SwitchPort, one: Port) -> None:
@@ -427,10 +429,12 @@ class World:
             end = SwitchEnd.UNVERIFIED if unsure else SwitchEnd.VERIFIED
             code = "port_unsure" if unsure else ""
             self._end(effect, end, reading, repairs=repairs, code=code, message=code and "cannot tell what it is now")
-        elif one.hurry and (port.equal(reading, effect.base) or port.one_bit_apart(reading, effect.value)):
+        elif one.hurry and (port.equal(reading, effect.base) or port.one_bit_apart(one.layout, reading, effect.value)):
             one.hurry = False
             self._end(effect, SwitchEnd.UNFINISHED, reading, repairs=repairs)
-        elif writes < MAX_WRITES and (port.equal(reading, effect.base) or port.one_bit_apart(reading, effect.value)):
+        elif writes < MAX_WRITES and (
+            port.equal(reading, effect.base) or port.one_bit_apart(one.layout, reading, effect.value)
+        ):
             self.at(WIRE_S, lambda: self._byte(effect, writes, repairs + 1))
         else:
             self._end(effect, SwitchEnd.FOREIGN, reading, repairs=repairs, code="hardware", message="not taken")

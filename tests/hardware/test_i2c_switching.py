@@ -168,6 +168,14 @@ def test_a_stuck_pin_of_no_slot_does_no_harm() -> None:
     assert (result.end, result.reading) == (SwitchEnd.VERIFIED, PortReading(value=0x7D, known=0xFF))
 
 
+def test_a_stuck_pin_of_no_slot_does_not_hide_a_flipped_bit() -> None:
+    rig = Rig()
+    chip = rig.wire.chips[ADDRESS] = FlipsWrites(0x5F, [0x04])
+    chip.stuck[7] = False
+    result = rig.switch(0x5F, 0xDD)
+    assert (result.end, result.reading) == (SwitchEnd.VERIFIED, PortReading(value=0x5D, known=0xFF))
+
+
 def test_a_bus_that_hangs_after_the_byte_leaves_it_unverified_and_is_left_soon() -> None:
     rig = Rig()
 
