@@ -16,6 +16,7 @@ from pathlib import Path
 from graped import __version__, bottom, logs
 from graped.api import server
 from graped.api.listener import Listener, listen
+from graped.api.request_id import RequestIdFilter
 from graped.api.simulator import RackSimulator
 from graped.clock import Clock, SystemClock
 from graped.config.load import Loaded
@@ -58,7 +59,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Run until told to stop; return the exit code (0 as asked, 1 could not run, 2 bad configuration)."""
-    logs.set_up(options.log_level)
+    logs.set_up(options.log_level, RequestIdFilter())
     try:
         source = _source(options)
         loaded = source.load()
@@ -199,10 +200,8 @@ class _Daemon:
             asyncio.create_task(_kept("display", display.run)),
             asyncio.create_task(self._watch_heat(engine, gpio)),
         ]
-        main = [
-            asyncio.create_task(server.serve_on(server.build_app(service), listener, self.stop)),
-            asyncio.create_task(engine.run(self.stop)),
-        ]
+        turning = asyncio.create_task(engine.run(self.stop))
+        main = [asyncio.create_task(server.serve_on(server.build_app(service), listener, self.stop)), turning]
         self.notifier.send("READY=1", f"STATUS=serving {len(self.config.cluster.stacks)} stacks")
         log.info("graped %s serves on %s", __version__, self.config.api.socket)
         await asyncio.wait([*main, background[0]], return_when=asyncio.FIRST_COMPLETED)
@@ -210,6 +209,7 @@ class _Daemon:
             log.critical("a part of graped ended by itself")
             self.stop.set()
         self.notifier.send("STOPPING=1")
+        await asyncio.wait([turning])  # what was written last is still read back
         for task in background:
             task.cancel()
         ended = await asyncio.gather(*main, *background, return_exceptions=True)

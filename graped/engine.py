@@ -34,6 +34,10 @@ from graped.model import SlotId, Verb
 
 log = logging.getLogger("graped.engine")
 
+# At a stop: how long writes may take to end (a disk may be slow), how long to wait for a port that a byte was sent to
+# and that does not answer, and how often to look.
+WRITES_END_S, UNSURE_S, LOOK_S = 5.0, 1.0, 0.02
+
 AFTER_BUG_S = 1.0  # how long the core is left alone after it failed
 
 
@@ -125,6 +129,7 @@ class Engine:
         self._changed = asyncio.Event()
         self._woken = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
+        self._stopping = False
 
     @property
     def state(self) -> State:
@@ -172,6 +177,8 @@ class Engine:
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
+            case SwitchPort() if self._stopping and not effect.repair:
+                pass  # its job is told as interrupted
             case SwitchPort():
                 task = asyncio.create_task(self._switch(effect))
                 self._tasks.add(task)
@@ -224,7 +231,10 @@ class Engine:
         self.post(end)
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Tick when the core wants it, and say that we are alive, until ``stop``; then let writes end."""
+        """Tick when the core wants it, and say that we are alive, until ``stop``; then let writes end.
+
+        The edges have to go on until this returns.
+        """
         stopping = asyncio.create_task(stop.wait())
         try:
             while not stop.is_set():
@@ -242,8 +252,20 @@ class Engine:
                     self.post(Tick())
         finally:
             stopping.cancel()
+            await self._land()
+
+    async def _land(self) -> None:
+        """Let bytes on their way end and repair what arrived changed; wait for no port that does not answer."""
+        self._stopping = True
+        began = self._clock.monotonic()
+        while (late := self._clock.monotonic() - began) < WRITES_END_S:
+            unsure = any(stack.in_flight and stack.in_flight.unsure for stack in self._state.stacks.values())
+            if not self._tasks and (not unsure or late >= UNSURE_S):
+                return
             if self._tasks:
-                await asyncio.wait(self._tasks, timeout=5.0)
+                await asyncio.wait(self._tasks, timeout=LOOK_S)
+            else:
+                await asyncio.sleep(LOOK_S)
 
     async def changed(self, revision: int, timeout_s: float) -> State:
         """Wait until the revision differs from ``revision``, at most ``timeout_s``; return the state then."""

@@ -392,3 +392,21 @@ def test_a_write_on_its_way_is_waited_for_at_the_stop() -> None:
     rig = drive(scenario)
     assert rig.port == byte(0)
     assert rig.saved_jobs[1].outcome is Outcome.DONE
+
+
+def test_a_byte_that_arrived_changed_is_repaired_before_the_stop() -> None:
+    """Nobody could read it back when it was sent; and nothing new is begun meanwhile."""
+
+    async def scenario(rig: Rig) -> None:
+        async def lose_sight(effect: SwitchPort) -> None:
+            rig.hurdle = None
+            rig.port = effect.value ^ 1 << BOARD.bits[4]
+            raise TimeoutError
+
+        rig.hurdle = lose_sight
+        await rig.engine.ask_power(Verb.ON, slots(0, 0, 1), by="me")
+        await rig.until(lambda state: rig.hurdle is None)
+
+    rig = drive(scenario)
+    assert rig.port == byte(0)
+    assert [one for one in rig.happened if one.startswith("switch")] == [f"switch {byte(0):#04x}"] * 2
