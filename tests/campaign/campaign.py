@@ -192,7 +192,8 @@ class Campaign:
             lines = list(lines_of(texts))
         steps, rig = self._steps, self._rig
         evidence = Evidence(
-            places=PLACES, commands=steps.commands, lives=rig.lives, outages=steps.outages, policies=rig.policies,
+            places=PLACES, commands=steps.commands, lives=rig.lives, outages=steps.outages, stuck=steps.pins,
+            policies=rig.policies,
             stagger_s=STAGGER_S, inrush_s=INRUSH_S, max_inrush=MAX_INRUSH,
         )  # fmt: skip
         judge, reads = ByteJudge(evidence), Reads(lines, evidence)

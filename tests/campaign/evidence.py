@@ -57,6 +57,15 @@ class Outage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Stuck:
+    """A pin of a stack's port may have been held for a while."""
+
+    since: float
+    until: float
+    stack: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PolicySpan:
     """What graped was configured to do after an outage, from ``t`` on."""
 
@@ -72,6 +81,7 @@ class Evidence:
     commands: dict[int, Command]
     lives: Sequence[Life]
     outages: Sequence[Outage] = ()
+    stuck: Sequence[Stuck] = ()
     policies: Sequence[PolicySpan] = ()
     stagger_s: float = 0.0
     inrush_s: float = 0.0

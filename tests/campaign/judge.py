@@ -5,7 +5,7 @@ it last, in this order:
 
 1. a job that is open for the slot asked for just this: *asked*;
 2. the byte before it arrived changed by one bit, and this is exactly the same byte again: *repaired*;
-3. the stack lost its power right behind the byte, before three reads showed it, which looks like 2: *counted apart*;
+3. a pin was held, or the stack lost its power right behind the byte, which looks like 2: *counted apart*;
 4. anything else is a violation.
 
 Besides: nothing but send and receive byte; six equal reads before each byte, and true ones (else a flipped read led to
@@ -113,15 +113,19 @@ class ByteJudge:
         number = self._life(line)
         if number is not None and self._evidence.lives[number].killed:
             self.verdict.counts["changed on its way, then killed"] += 1
-        elif self._looks_dark(port, line):
-            self.verdict.counts["changed on its way into what looks like an outage"] += 1
+        elif excuse := self._excuse(port, line):
+            self.verdict.counts[f"changed on its way {excuse}"] += 1
         else:
             self.verdict.blame("a byte arrived changed and was never repaired", line)
 
-    @staticmethod
-    def _looks_dark(port: _Port, line: Line) -> bool:
-        """Whether a byte arrived as the power-on value, and could not be read back before others were on the bus."""
-        return line.after == ALL_OFF and not port.known
+    def _excuse(self, port: _Port, line: Line) -> str:
+        """Why a byte that arrived changed may stay unrepaired, though graped lived on."""
+        if line.after == ALL_OFF and not port.known:
+            return "into what looks like an outage"  # and nobody else used the bus before it could be read back
+        return "while a pin was held" if self._is_held(port, line.t) else ""
+
+    def _is_held(self, port: _Port, t: float) -> bool:
+        return any(one.stack == port.stack and one.since <= t <= one.until for one in self._evidence.stuck)
 
     def _life(self, line: Line) -> int | None:
         return life_at(self._evidence.lives, line.t)
@@ -179,8 +183,8 @@ class ByteJudge:
                 self.verdict.counts["slots repaired"] += 1
             elif self._asked(port, slot, on, purpose, line):
                 asked[slot] = on
-            elif self._looked_flipped(port, base, line):
-                self.verdict.counts["outages that looked like a flipped bit"] += 1
+            elif cause := self._looked_flipped(port, base, line):
+                self.verdict.counts[f"{cause} that looked like a flipped bit"] += 1
             else:
                 self.verdict.blame(f"slot {slot} of stack {port.stack} is switched {_word(on)}, unasked", line)
         self._arrived(port, line, asked, changed if again else None)
@@ -205,18 +209,26 @@ class ByteJudge:
             self.verdict.counts["changed between read and byte"] += 1
         return last.before
 
-    def _looked_flipped(self, port: _Port, base: int, line: Line) -> bool:
-        """Whether this is the last byte again, over what one flipped bit would have made of it but an outage did."""
+    def _looked_flipped(self, port: _Port, base: int, line: Line) -> str:
+        """Why this may be the last byte again, over what one flipped bit would have made of it but something else did.
+
+        An outage that three reads of the byte came before can be told from a flipped bit; a stuck pin never can.
+        """
         sent = port.sent
-        if sent is None or sent.data != line.data or port.steady or self._life(sent) != self._life(line):
-            return False
+        if sent is None or sent.data != line.data or self._life(sent) != self._life(line):
+            return ""
         assert sent.data is not None
-        return base == ALL_OFF and (base ^ sent.data).bit_count() == 1
+        if len(changed_slots(base, sent.data)) != 1:
+            return ""
+        if self._is_held(port, line.t):
+            return "stuck pins"
+        return "outages" if base == ALL_OFF and not port.steady else ""
 
     def _repair(self, port: _Port, changed: Line, line: Line) -> None:
-        if line.data != changed.data and self._looks_dark(port, changed):
-            self.verdict.counts["changed on its way into what looks like an outage"] += 1
-        elif line.data != changed.data:
+        if line.data != changed.data and (excuse := self._excuse(port, changed)):
+            self.verdict.counts[f"changed on its way {excuse}"] += 1
+            return
+        if line.data != changed.data:
             self.verdict.blame(f"a byte arrived changed (line {changed.number}) and another one was sent", line)
         self.verdict.counts["bytes repaired"] += 1
         self.slowest_repair_s = max(self.slowest_repair_s, line.t - changed.t)

@@ -12,7 +12,7 @@ from typing import Any
 from graped.errors import Conflict, NotFound
 from graped.hardware.sim.faults import FaultKind, SimFault
 from tests.campaign.board import PLACES, SLOTS, name_of, slot_of
-from tests.campaign.evidence import FORGOTTEN, Command, Outage
+from tests.campaign.evidence import FORGOTTEN, Command, Outage, Stuck
 from tests.campaign.rig import Rig, moment
 from tests.campaign.truth import Said
 from tests.campaign.wire import Slot
@@ -30,6 +30,7 @@ class Steps:
         self.commands: dict[int, Command] = {}
         self.cancelled: set[int] = set()
         self.outages: list[Outage] = []
+        self.pins: list[Stuck] = []
         self.touched: dict[Slot, float] = {}  # when a slot may have changed by itself
         self.said: list[Said] = []
         self.counts: Counter[str] = Counter()
@@ -175,9 +176,10 @@ class Steps:
 
     def stuck(self) -> None:
         """Hold a pin."""
-        stack = self.dice.choice(STACKS)
+        stack, for_s, now = self.dice.choice(STACKS), self.dice.uniform(0.05, 0.3), time.time()
         self._touch(stack)
-        self._arm(kind=FaultKind.STUCK, stack=stack, for_s=self.dice.uniform(0.05, 0.3))
+        self._arm(kind=FaultKind.STUCK, stack=stack, for_s=for_s)
+        self.pins.append(Stuck(since=now, until=now + for_s + 0.5, stack=stack))  # the rack's ticks let go of it
 
     def brown_out(self, stack: int | None = None) -> None:
         """Let a stack lose its power, and perhaps stay away for a while."""
