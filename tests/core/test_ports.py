@@ -388,3 +388,37 @@ def test_a_byte_that_waited_for_the_bus_puts_off_the_next_one(world: World) -> N
     seen = world.state.slots[B].since
     assert seen is not None
     assert world.state.last_on[0] == seen
+
+
+@pytest.mark.parametrize("verified", [True, False])
+def test_a_byte_that_is_late_keeps_its_place_in_the_inrush(verified: bool) -> None:
+    """What counts is when a slot may have come on, not when its byte was planned."""
+    world = World(make_config(max_inrush=1, inrush_s=2.0))
+    world.settle()
+    world.ports[0].slow_s = 1.9 if not verified else 5.0
+    world.ports[0].deaf = 0 if verified else 1
+    world.ask(Verb.ON, [A])
+    world.run(0.1)
+    world.ask(Verb.ON, slots(1, 0))
+    world.run(world.ports[0].slow_s - 0.075)  # it has been written, and not been read back
+    world.ports[0].silent = not verified
+    world.run(5)
+    times = world.on_times()
+    assert times[SlotId(1, 0)] - times[A] >= 2.0
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_stuck_pin_that_belongs_to_no_slot_does_no_harm(world: World, silent: bool) -> None:
+    world.others_write(0, byte(0) & ~1)
+    world.ports[0].stuck = 1
+    world.run(2)
+    job = world.ask(Verb.ON, [B])
+    if silent:
+        world.run(0.025)
+        world.ports[0].silent = True
+        world.run(3)
+        world.ports[0].silent = False
+    world.run(3)
+    assert world.state.jobs[job].outcome is Outcome.DONE
+    assert len(world.sent) < 13
+    assert world.observed(A) is Power.ON

@@ -437,7 +437,9 @@ class World:
         ):
             self.at(WIRE_S, lambda: self._byte(effect, writes, repairs + 1))
         else:
-            self._end(effect, SwitchEnd.FOREIGN, reading, repairs=repairs, code="hardware", message="not taken")
+            wrong = (reading.value ^ effect.value) & reading.known & port.slot_bits(one.layout)
+            end = SwitchEnd.FOREIGN if wrong else SwitchEnd.VERIFIED  # a stuck pin of no slot does no harm
+            self._end(effect, end, reading, repairs=repairs, code="hardware", message="not taken")
 
     def _end(
         self,
