@@ -124,7 +124,7 @@ def display(session: Session) -> None:
 
 @sim.command("knob")
 @click.argument("movement", type=click.Choice(("left", "right", "press")))
-@click.argument("clicks", type=click.IntRange(1, 100), default=1)
+@click.argument("clicks", type=click.IntRange(1, 40), default=1)
 @pass_session
 def knob(session: Session, movement: str, clicks: int) -> None:
     """Turn the simulated knob by some clicks, or press it."""

@@ -1,4 +1,4 @@
-"""Logging for a daemon: static message plus fields, journald priorities, no colour."""
+"""Logging for a daemon: one line a record, journald priorities, no colour."""
 
 from __future__ import annotations
 
@@ -19,19 +19,21 @@ class _Lines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         text = super().format(record)
-        fields = getattr(record, "fields", None)
-        if fields:
-            text += " " + " ".join(f"{key}={value!r}" for key, value in fields.items() if value not in (None, ""))
+        request = getattr(record, "request_id", "")
+        if request:
+            text += f" [request {request}]"
         if not self._journald:
             return text
         mark = f"<{_PRIORITY.get(record.levelno, 6)}>"
         return "\n".join(mark + line for line in text.splitlines())
 
 
-def set_up(level: str = "info") -> None:
-    """Send all log lines to stderr, in journald's form when systemd reads them."""
+def set_up(level: str = "info", *filters: logging.Filter) -> None:
+    """Send all log lines to stderr, in journald's form when systemd reads them. ``filters`` may add ``request_id``."""
     stream = logging.StreamHandler(sys.stderr)
     stream.setFormatter(_Lines(journald="JOURNAL_STREAM" in os.environ))
+    for one in filters:
+        stream.addFilter(one)
     root = logging.getLogger()
     root.handlers[:] = [stream]
     root.setLevel(level.upper())

@@ -115,7 +115,7 @@ def test_a_node_that_hangs_ends_the_wait_with_its_stage(user: User) -> None:
 
 def test_a_missing_stack_is_told_with_its_reason(user: User) -> None:
     user.json("sim", "fault", "add", "missing", "--stack", "1")
-    wait_until(lambda: "unknown: worker-1-[0-5] (" in user.run("power", "status", "@stack:1").stdout)
+    wait_until(lambda: "unknown: worker-1-[0-5] (" in user.run("power", "status", "@slots:1").stdout)
     late = user.run("power", "off", "worker-1-0", "--wait", "--timeout", "0.5")
     assert late.returncode == 5
     assert "unknown: worker-1-0" in late.stdout

