@@ -16,3 +16,11 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
     if reporter.stats.get("skipped"):
         reporter.write_line("a test was skipped, which CI does not allow", red=True)
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Show what tests recorded as ``summary``, whatever the verbosity and however many workers."""
+    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+        for name, value in report.user_properties:
+            if name == "summary" and report.when == "call":
+                terminalreporter.write_line(str(value))

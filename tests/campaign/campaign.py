@@ -12,7 +12,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
 
 from graped.hardware.sim.faults import FaultKind
 from tests.campaign.board import INRUSH_S, MAX_INRUSH, PLACES, SLOTS, STAGGER_S, config, name_of
@@ -20,7 +19,16 @@ from tests.campaign.evidence import Command, Evidence, Verdict, Violation
 from tests.campaign.judge import ByteJudge
 from tests.campaign.rig import EventWatch, PinWatch, Rig, TraceTail
 from tests.campaign.steps import STACKS, Steps
-from tests.campaign.truth import Reads, Said, judge_answers, judge_calm, judge_jobs, judge_outages, judge_policies
+from tests.campaign.truth import (
+    Reads,
+    Said,
+    judge_answers,
+    judge_calm,
+    judge_crashes,
+    judge_jobs,
+    judge_outages,
+    judge_policies,
+)
 from tests.campaign.wire import ALL_OFF, Line, Slot, is_on, lines_of
 
 CALM_S = 20.0  # within so long after the last fault every open job is fulfilled
@@ -204,6 +212,7 @@ class Campaign:
         self._verdict.add(judge_answers(steps.said, history, reads))
         self._verdict.add(judge_jobs(steps.commands.values(), history, frozenset(steps.cancelled)))
         self._verdict.add(judge_outages(evidence, reads, told, rig.lives[-1].end))
+        self._verdict.add(judge_crashes(judge.crashed, told))
         self._verdict.add(judge_policies(evidence, history, told))
         counts = self._verdict.counts
         counts["latest byte after its job's end, ms"] = round(judge.latest_s * 1000)
@@ -243,8 +252,3 @@ def campaign(*, steps: int, kills: int, seed: int) -> Outcome:
             shutil.copytree(path, kept, ignore=shutil.ignore_patterns("*.sock"))
             outcome.shown.append(f"everything is kept in {kept}")
     return outcome
-
-
-def report(outcome: Outcome) -> dict[str, Any]:
-    """Give the outcome as plain values."""
-    return {"summary": outcome.summary(), "violations": [str(one) for one in outcome.violations[:50]]}

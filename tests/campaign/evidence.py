@@ -100,6 +100,14 @@ class Violation:
         return self.what if self.line is None else f"{self.what}\n    {self.line}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crashed:
+    """A byte that arrived changed, and graped was killed before it could repair it."""
+
+    stack: int
+    line: Line
+
+
 @dataclass(slots=True)
 class Verdict:
     """Counts of what was fine, and what was not."""

@@ -19,23 +19,24 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tests.campaign.evidence import Command, Evidence, Verdict, life_at
+from tests.campaign.evidence import Command, Crashed, Evidence, Verdict, life_at
 from tests.campaign.pace import Pace
 from tests.campaign.wire import ALL_OFF, Line, Purpose, Slot, changed_slots, is_on, purpose_of
 
 EQUAL_READS = 6
 STEADY_READS = 3  # who read a byte so often in a row knows that it arrived
 SURELY_VERIFIED = 2 * EQUAL_READS  # true reads in a row, in whatever sessions: one of these must have counted
-GRACE_S = 2.0  # a byte on its way is not called back when its job is superseded or cancelled
+GRACE_S = 1.0  # a byte on its way is not called back when its job is superseded or cancelled
 
 
 @dataclass(slots=True)
 class _Landed:
-    """A slot that a job has switched, and how often that was read truly since."""
+    """A slot that a job has switched, and how often in a row that was read truly since."""
 
     job: int
     on: bool
     reads: int = 0
+    sure: bool = False
 
 
 @dataclass(slots=True)
@@ -64,6 +65,7 @@ class ByteJudge:
         self._pace = Pace(evidence, self.verdict)
         self.latest_s = 0.0  # how long after its job's end a byte went out at most
         self.slowest_repair_s = 0.0
+        self.crashed: list[Crashed] = []
 
     def feed(self, line: Line) -> None:
         """Judge one line."""
@@ -113,6 +115,7 @@ class ByteJudge:
         number = self._life(line)
         if number is not None and self._evidence.lives[number].killed:
             self.verdict.counts["changed on its way, then killed"] += 1
+            self.crashed.append(Crashed(stack=port.stack, line=line))
         elif excuse := self._excuse(port, line):
             self.verdict.counts[f"changed on its way {excuse}"] += 1
         else:
@@ -154,8 +157,9 @@ class ByteJudge:
         self.verdict.counts["false reads"] += not true
         assert line.before is not None
         for slot, landed in port.landed.items():
-            shown = changed_slots(0xFF, line.before).get(slot, False)
-            landed.reads = landed.reads + 1 if true and shown is landed.on else min(landed.reads, 0)
+            shown = is_on(line.before, slot)
+            landed.reads = landed.reads + 1 if true and shown is landed.on else 0
+            landed.sure = landed.sure or landed.reads >= SURELY_VERIFIED
 
     # --- bytes --------------------------------------------------------------------------------------------
 
@@ -240,7 +244,7 @@ class ByteJudge:
             if command is None or not self._is_open(command, (port.stack, slot), on, line):
                 continue
             landed = port.landed.get(slot)
-            if landed and landed.job == number and landed.on is on and landed.reads >= SURELY_VERIFIED:
+            if landed and landed.job == number and landed.on is on and landed.sure:
                 self.verdict.blame(f"job {number} had switched slot {slot} {_word(on)} already", line)
             self.verdict.counts["slots switched as asked"] += 1
             return True

@@ -6,12 +6,12 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.campaign.evidence import FORGOTTEN, Command, Evidence, History, Life, Outage, Verdict, life_at
+from tests.campaign.evidence import FORGOTTEN, Command, Crashed, Evidence, History, Life, Outage, Verdict, life_at
 from tests.campaign.wire import ALL_OFF, Line, Slot, is_on
 
 ROUNDING_S = 0.002  # times in answers are milliseconds
 CLOCK_S = 0.05  # a busy machine between the wire and the clock
-SURE_READS = 11  # true reads in a row: at least six are of one session
+SURE_READS = 8  # true reads in a row, and a moment to go on reading: six of one session have counted
 LOOK_BACK = 1000  # reads
 REPORT_S = 30.0  # within so long a change by itself is said, through hangs and restarts
 LATEST_CAUSE_S = 5.0  # so long before a policy acts lies what it acts on, at most
@@ -161,6 +161,23 @@ def _was_seen(outage: Outage, lives: Sequence[Life], reads: Reads) -> bool:
         if row == SURE_READS:
             return True
     return False
+
+
+def judge_crashes(crashed: Iterable[Crashed], told: Sequence[Told]) -> Verdict:
+    """A byte that arrived changed and could not be repaired in its life is told by the next one that reads the port."""
+    verdict = Verdict()
+    for one in crashed:
+        later = [event for event in told if event.stack == one.stack and event.t >= one.line.t]
+        adopted = next((event for event in later if event.kind == "stack.adopted"), None)
+        if adopted is None or adopted.fields["value"] == one.line.data:
+            continue  # nobody came to read it, or by then it was as it was meant to be
+        for event in later:
+            if event.kind == "port.changed_during_crash" and event.fields["recorded"] == one.line.data:
+                verdict.counts["changed during a crash, and told"] += 1
+                break
+        else:
+            verdict.blame("a byte arrived changed, graped was killed, and its successor never said so", one.line)
+    return verdict
 
 
 def judge_policies(evidence: Evidence, history: History, told: Sequence[Told]) -> Verdict:

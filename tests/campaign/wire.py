@@ -13,7 +13,7 @@ from dataclasses import dataclass
 BIT_OF_SLOT = (1, 6, 3, 2, 5, 4)
 ALL_OFF = 0xFF
 FIRST_ADDRESS, LAST_ADDRESS = 0x38, 0x3F
-_ADDRESS = re.compile(r'"address":(\d+)')
+_ADDRESS = re.compile(r'"address": ?(\d+)')
 _JOBS = re.compile(r"(?P<what>switch|repair) stack (?P<stack>\d+) for job (?P<jobs>[\d,]+)")
 
 Place = tuple[int, int]  # bus, address
