@@ -24,7 +24,7 @@ def parts(room: Path, quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "nodes": lambda: requests.measure(room, 0.1 if quick else 3.0, many),
         "command": lambda: command.measure(room, 3 if quick else 40),
         "stream": lambda: stream.measure(room, 500 if quick else 20_000, 1 if quick else 5),
-        "status": lambda: processes.measure(room, 1 if quick else 40, many),
+        "status": lambda: processes.measure(room, 1 if quick else 32, many),
         "idle": lambda: idle.measure(room, 0.5 if quick else 25.0, 0.0 if quick else 3.0),
     }
 
@@ -44,6 +44,7 @@ def main() -> int:
                 print(f"measuring: {name}", file=sys.stderr, flush=True)
                 table += measure()
     print(rows.plain(table))
+    print(*rows.missed(table), sep="\n")
     print(f"measured in {time.monotonic() - began:.0f} s; medians unless p99 is said")
     if args.readme:
         into_readme(table)
@@ -57,8 +58,9 @@ def into_readme(table: list[Row]) -> None:
     _, found, tail = rest.partition(END)
     if not found:
         raise SystemExit(f"{README} has no {BEGIN} ... {END}")
-    body = f"Measured by `make bench` in one run on {machine.kind()}.\n\n{rows.markdown(table)}"
-    README.write_text(f"{head}{BEGIN}\n{body}\n{END}{tail}")
+    body = f"Measured by `make bench` in one run on {machine.kind()}; medians.\n\n{rows.markdown(table)}\n"
+    body += "".join(f"\n{line}\n" for line in rows.missed(table))
+    README.write_text(f"{head}{BEGIN}\n{body}{END}{tail}")
 
 
 if __name__ == "__main__":

@@ -12,6 +12,8 @@ from tests.bench.rows import Row
 
 RSS_AIM_MB = 80
 CPU_AIM_PERCENT = 1.0
+RSS_CAUSE = "fastapi with pydantic, ClusterShell and prometheus_client are most of it"
+CPU_CAUSE = "16 polls a second, each through a socket of the simulated rack; other programs cool the caches in between"
 
 
 def measure(room: Path, seconds: float, settle_s: float) -> list[Row]:
@@ -28,12 +30,12 @@ def measure(room: Path, seconds: float, settle_s: float) -> list[Row]:
         Row(
             what="memory of an idle daemon, 96 slots (RSS)", figure=f"{resident_mb:.1f} MB",
             against=f"a bare python3: {bare_mb:.1f} MB", ratio=resident_mb / bare_mb,
-            aim=f"< {RSS_AIM_MB} MB", met=resident_mb < RSS_AIM_MB,
+            aim=f"< {RSS_AIM_MB} MB", met=resident_mb < RSS_AIM_MB, cause=RSS_CAUSE,
         ),
         Row(
             what=f"processor of an idle daemon, 96 slots, over {seconds:.0f} s", figure=f"{percent:.2f} % of a core",
             against="the aim", ratio=percent / CPU_AIM_PERCENT,
-            aim=f"< {CPU_AIM_PERCENT:g} %", met=percent < CPU_AIM_PERCENT,
+            aim=f"< {CPU_AIM_PERCENT:g} %", met=percent < CPU_AIM_PERCENT, cause=CPU_CAUSE,
         ),
     ]  # fmt: skip
 

@@ -19,7 +19,7 @@ class Row:
     ratio: float | None = None
     aim: str = ""
     met: bool | None = None
-    note: str = ""
+    cause: str = ""  # why the aim is missed, where it is
 
     def cells(self) -> tuple[str, ...]:
         """Write the cells of the table."""
@@ -28,7 +28,9 @@ class Row:
         return (self.what, self.figure, self.against, ratio, self.aim, verdict)
 
 
-def ratio_row(what: str, figure_s: float, name: str, reference_s: float, *, at_most: float | None = None) -> Row:
+def ratio_row(
+    what: str, figure_s: float, name: str, reference_s: float, *, at_most: float | None = None, cause: str = ""
+) -> Row:
     """Compare two durations; ``at_most`` is the aim for their ratio."""
     ratio = figure_s / reference_s
     return Row(
@@ -38,7 +40,13 @@ def ratio_row(what: str, figure_s: float, name: str, reference_s: float, *, at_m
         ratio=ratio,
         aim="" if at_most is None else f"<= {at_most:g} x",
         met=None if at_most is None else ratio <= at_most,
+        cause=cause,
     )
+
+
+def missed(rows: Iterable[Row]) -> list[str]:
+    """Say of each aim that is missed why."""
+    return [f"Missed: {row.what}, {row.cells()[3]} ({row.aim}): {row.cause}." for row in rows if row.met is False]
 
 
 def span(seconds: float) -> str:

@@ -28,6 +28,7 @@ def test_a_quick_run_prints_every_row() -> None:
         "POST /v1/power to the byte on the wire",
         "events/s through SSE, 1 follower",
         "grapecli status, 48 slots, 1 client",
+        "the same, 1 client, without what a development venv hooks into every start",
         "memory of an idle daemon, 96 slots",
         "processor of an idle daemon, 96 slots",
     ):
