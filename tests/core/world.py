@@ -353,7 +353,7 @@ class World:
         if not coming or policy.inrush_s == 0:
             return
         recent = {slot for slot, when in self.came_on.items() if when + policy.inrush_s > self.now}
-        flying = {SlotId(s, n) for s, e in self.writing.items() for n in self._turned_on(e)}
+        flying = {SlotId(s, n) for s in self.writing for n in self._turned_on(self.original[s])}
         assert len(recent | flying | set(coming)) <= policy.max_inrush, "too many slots in their inrush window"
         budget = self.state.config.cluster.stacks[key].budget_watts
         if budget is None:
