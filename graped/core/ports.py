@@ -178,7 +178,7 @@ def _resolve(
     elif changed and not never_arrived:
         token = draft.next_token()
         again = replace(flight, base=reading.value, token=token, unsure=False, repair=True)
-        draft.set_stack(key, in_flight=again, read_at=at, visible=False)
+        draft.set_stack(key, in_flight=again, visible=False)  # read_at goes with what the slots show
         draft.effects.append(
             SwitchPort(stack=key, base=reading.value, value=flight.value, token=token, jobs=flight.jobs, repair=True)
         )

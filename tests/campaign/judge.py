@@ -47,7 +47,7 @@ class _Port:
     shown: int | None = None  # its pins after the last line
     reads: list[Line] = field(default_factory=list)  # those that succeeded since the last byte, of one purpose
     changed: Line | None = None  # a byte that arrived changed and is not repaired yet
-    origin: int = 0  # what the port showed before that byte was sent first
+    origin: int = 0  # what that byte was planned over when it was sent first
     sent: Line | None = None  # the last byte
     steady: bool = False  # whether it was read three times in a row since
     own: bool = False  # whether only the session that sent it has read since
@@ -191,7 +191,7 @@ class ByteJudge:
                 self.verdict.counts[f"{cause} that looked like a flipped bit"] += 1
             else:
                 self.verdict.blame(f"slot {slot} of stack {port.stack} is switched {_word(on)}, unasked", line)
-        self._arrived(port, line, asked, changed if again else None)
+        self._arrived(port, line, base, asked, changed if again else None)
         port.sent, port.steady, port.own, port.known = line, False, True, False
         self._pace.byte(port.stack, line, asked, number)
 
@@ -259,8 +259,8 @@ class ByteJudge:
         self.latest_s = max(self.latest_s, late)
         return True
 
-    def _arrived(self, port: _Port, line: Line, asked: dict[int, bool], before: Line | None) -> None:
-        """Note what the byte made of the port; ``before``: the one that it repairs."""
+    def _arrived(self, port: _Port, line: Line, base: int, asked: dict[int, bool], before: Line | None) -> None:
+        """Note what the byte made of the port; ``base``: what it was planned over, ``before``: which one it repairs."""
         purpose = purpose_of(line.by)
         assert purpose is not None
         assert line.before is not None
@@ -275,7 +275,7 @@ class ByteJudge:
             if any(slot not in asked for slot in moved):
                 self.verdict.counts["bytes that switched another slot on their way"] += 1
             port.changed = line
-            port.origin = line.before if before is None else port.origin
+            port.origin = base if before is None else port.origin
         elif before is not None and line.after == before.after != line.data:
             port.changed = before  # this one never arrived
 
