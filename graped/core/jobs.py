@@ -38,7 +38,7 @@ class Outcome(StrEnum):
     DONE = "done"
     WITH_ERRORS = "completed_with_errors"
     FAILED = "failed"
-    CANCELLED = "cancelled"
+    CANCELLED = "cancelled"  # by a cancel or a later job: none failed, but not all were switched
     INTERRUPTED = "interrupted"
 
     @property
@@ -98,4 +98,4 @@ class Job:
             return Outcome.INTERRUPTED
         if Result.FAILED in kinds:
             return Outcome.WITH_ERRORS if Result.DONE in kinds else Outcome.FAILED
-        return Outcome.DONE if Result.DONE in kinds else Outcome.CANCELLED
+        return Outcome.CANCELLED

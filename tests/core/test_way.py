@@ -205,7 +205,7 @@ def test_a_later_job_takes_its_slots_over(world: World) -> None:
     world.settle()
     assert world.result(first, A) is Result.SUPERSEDED
     assert world.result(first, SlotId(0, 2)) is Result.DONE
-    assert world.state.jobs[first].outcome is Outcome.DONE
+    assert world.state.jobs[first].outcome is Outcome.CANCELLED
     assert world.result(second, A) is Result.DONE
     assert world.ports[0].is_on(0)
 
@@ -239,7 +239,7 @@ def test_cancel_of_a_waiting_slot_frees_its_place() -> None:
     world.run(1)
     second = world.ask(Verb.ON, slots(1, 0))
     world.cancel(first)
-    assert world.state.jobs[first].outcome is Outcome.DONE  # what came on is on; the rest was cancelled
+    assert world.state.jobs[first].outcome is Outcome.CANCELLED  # what came on is on, but that was not all
     world.run(5)
     assert world.result(second, SlotId(1, 0)) is Result.DONE
     assert world.state.slots[SlotId(0, 3)].desired is Power.OFF
@@ -254,7 +254,7 @@ def test_cancel_does_not_call_a_byte_back(world: World) -> None:
     assert world.result(job, B) is None
     world.settle()
     assert world.result(job, B) is Result.DONE
-    assert world.state.jobs[job].outcome is Outcome.DONE
+    assert world.state.jobs[job].outcome is Outcome.CANCELLED
 
 
 def test_cancel_in_the_middle_of_a_cycle_says_that_it_is_off(world: World) -> None:
