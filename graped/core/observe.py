@@ -108,7 +108,7 @@ def _meter_fault(draft: Draft, stack: StackState) -> Fault | None:
     if not stack.meters_missing:
         return None
     since = stack.fault.since if stack.fault and stack.fault.code == "meter_missing" else draft.now
-    return Fault(code="meter_missing", message="; ".join(stack.meters_missing.values()), since=since)
+    return Fault(code="meter_missing", message="; ".join(dict.fromkeys(stack.meters_missing.values())), since=since)
 
 
 def unknown(draft: Draft, key: int, condition: StackCondition, code: str, message: str, hint: str = "") -> None:

@@ -36,9 +36,9 @@ def meters_read(draft: Draft, event: MetersRead) -> None:
     draft.set_stack(event.stack, meters=meters)
     if event.missing != stack.meters_missing:
         draft.set_stack(event.stack, meters_missing=dict(event.missing))
-        for text in event.missing.values():
-            if text not in stack.meters_missing.values():
-                draft.log("meter.missing", f"stack {event.stack}: {text}", stack=event.stack)
+        for what, text in event.missing.items():
+            if text != stack.meters_missing.get(what):
+                draft.log("meter.missing", f"stack {event.stack}: no {what}: {text}", stack=event.stack)
         for what in stack.meters_missing.keys() - event.missing.keys():
             draft.log("meter.answers", f"stack {event.stack}: {what} answers again", stack=event.stack)
     _judge(draft, event)
