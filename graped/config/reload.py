@@ -26,4 +26,5 @@ def live(old: Config, new: Config) -> Config:
         store=replace(new.store, state_dir=old.store.state_dir),
         display=old.display,
         gpio=old.gpio,
+        temperature=replace(old.temperature, emergency_celsius=new.temperature.emergency_celsius),
     )

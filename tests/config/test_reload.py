@@ -7,7 +7,7 @@ from pathlib import Path
 
 from graped.config.reload import live
 from graped.config.render import diff
-from graped.config.types import Api, AtStart, Cluster, Config, Device, Gpio, PowerPolicy, Stack, Store
+from graped.config.types import Api, AtStart, Cluster, Config, Device, Gpio, PowerPolicy, Stack, Store, Temperature
 
 OLD = Config(
     cluster=Cluster(name="old", stacks={0: Stack(bus=1, devices={0: Device(mac="02:00:00:00:00:01")}), 1: Stack(bus=0)})
@@ -46,3 +46,10 @@ def test_hardware_paths_and_stacks_stay_until_a_restart() -> None:
 def test_a_stack_that_changes_its_driver_keeps_the_old_one_whole() -> None:
     new = replace(OLD, cluster=Cluster(stacks={0: Stack(driver="command", devices={5: Device()}), 1: Stack(bus=0)}))
     assert live(OLD, new).cluster.stacks[0] == OLD.cluster.stacks[0]
+
+
+def test_what_the_thermometers_were_told_stays_and_is_told_again_until_a_restart() -> None:
+    new = replace(OLD, temperature=Temperature(overtemp_celsius=60, hysteresis_celsius=50, emergency_celsius=80))
+    taken = live(OLD, new)
+    assert taken.temperature == Temperature(emergency_celsius=80)
+    assert len(diff(taken, new).needs_restart) == 2
