@@ -41,10 +41,10 @@ def judge_board(config: Config, drivers: Mapping[str, DriverSpec], findings: Fin
             continue
         if not drivers[stack.driver].board:
             _board_keys_on_a_board_only(path, stack, findings)
-        elif findings.sound((*path, "address"), (*path, "bus")):
-            boards.append(_Board(key=key, address=config.address_of(key), bus=bus_of(key, stack, drivers)))
-    for board in boards:
-        _meter_where_it_answers(board, config.cluster.stacks[board.key], findings)
+        elif findings.sound((*path, "address")):
+            _meter_where_it_answers(path, config.address_of(key), stack, findings)
+            if findings.sound((*path, "bus")):
+                boards.append(_Board(key=key, address=config.address_of(key), bus=bus_of(key, stack, drivers)))
     for one, other in combinations(boards, 2):
         _addresses_apart(one, other, findings)
     _expanders_apart(config, drivers, findings)
@@ -65,14 +65,13 @@ def _board_keys_on_a_board_only(path: Path, stack: Stack, findings: Findings) ->
             findings.note((*path, name), f"no {name} on a stack of driver {stack.driver}", f"{name} set")
 
 
-def _meter_where_it_answers(board: _Board, stack: Stack, findings: Findings) -> None:
-    path = (*board.path, "meter")
-    if stack.meter and board.address not in METER_ADDRESSES and findings.sound(path):
+def _meter_where_it_answers(path: Path, address: int, stack: Stack, findings: Findings) -> None:
+    if stack.meter and address not in METER_ADDRESSES and findings.sound((*path, "meter")):
         findings.note(
-            path,
+            (*path, "meter"),
             "false, or a stack at address 0, 1, 4 or 5 (with jumper A1 set the meter chip, which has only two address "
             "pins, is out of reach)",
-            f"true at address {board.address}",
+            f"true at address {address}",
         )
 
 

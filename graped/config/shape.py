@@ -15,6 +15,14 @@ from graped.config.limits import LIMITS, Expected
 from graped.errors import GrapeError
 
 _PYDANTIC_PREFIX: Final = "Input should be "
+_PLAIN: Final = {  # pydantic's words for a type -> those of a person who writes TOML
+    "a valid array": "a list",
+    "an object": "a table",
+    "a valid string": "text in quotes",
+    "a valid integer": "a whole number",
+    "a valid number": "a number",
+    "a valid boolean": "true or false",
+}
 
 
 def read_fields(
@@ -91,11 +99,12 @@ def _tell(cls: type, key: str, value: object, path: Path, findings: Findings, er
     told: dict[tuple[Path, str], list[str]] = {}
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         at, inner = _follow(value, path, item["loc"])
-        told.setdefault((at, json.dumps(inner)), []).append(item["msg"].removeprefix(_PYDANTIC_PREFIX))
-    for (at, inner), words in told.items():
+        words = item["msg"].removeprefix(_PYDANTIC_PREFIX)
+        told.setdefault((at, json.dumps(inner)), []).append(_PLAIN.get(words, words))
+    for (at, inner), said in told.items():
         part = json.loads(inner)
         near = nearest(part, _choices(cls, key)) if isinstance(part, str) else ""
-        findings.refuse(at, own or " or ".join(dict.fromkeys(words)), part, near=near)
+        findings.refuse(at, own or " or ".join(dict.fromkeys(said)), part, near=near)
 
 
 def _follow(value: Any, path: Path, location: tuple[int | str, ...]) -> tuple[Path, Any]:

@@ -173,11 +173,11 @@ def test_options_are_validated_against_the_drivers_dataclass(tmp_path: Path) -> 
     told = {(problem.key, problem.expected, problem.found) for problem in problems(tmp_path, text)}
     at = "cluster.stacks.0.options"
     assert told == {
-        (f"{at}.on.1", "a valid string", "1"),
+        (f"{at}.on.1", "text in quotes", "1"),
         (f"{at}.off", "a value", "nothing"),
-        (f"{at}.wire.colour", "a valid string", "5"),
+        (f"{at}.wire.colour", "text in quotes", "5"),
         (f"{at}.wire.length", "a known key (colour, length_mm)", "'length'"),
-        (f"{at}.mode", "a valid integer or a valid string", "[]"),
+        (f"{at}.mode", "a whole number or text in quotes", "[]"),
     }
 
 

@@ -81,6 +81,11 @@ def test_a_meter_only_where_a1_is_0(tmp_path: Path, address: int) -> None:
         accept(tmp_path, text)
 
 
+def test_a_meter_is_judged_also_where_the_bus_is_wrong(tmp_path: Path) -> None:
+    keys = {problem.key for problem in problems(tmp_path, stacks("2: bus = 3; meter = true"))}
+    assert keys == {"cluster.stacks.2.bus", "cluster.stacks.2.meter"}
+
+
 @pytest.mark.parametrize("setting", ["bus = 1", "address = 1", "meter = false", "shunt_ohms = 0.1"])
 def test_keys_of_the_board_are_refused_on_other_drivers(tmp_path: Path, setting: str) -> None:
     name = setting.split()[0]
