@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable, Iterator
 
 from grapecli.words import LATE
-from graped.errors import TimedOut
+from graped.errors import TimedOut, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from grapecli.words import Json
     from graped.api.client import Client
 
@@ -17,6 +19,7 @@ ENDED = ("done", "completed_with_errors", "failed", "cancelled", "interrupted")
 POLL_S = 20.0  # one long poll at most
 PATIENCE_S = 600.0  # a boot that nothing has been seen of for so long is not waited for any more
 BOOT_HINT = "The nodes stay on; grapecli status shows how far they come."
+RESTART_S = 20.0  # a graped that restarts is waited for so long
 PAUSE_S = 0.1  # between two answers, so that a busy cluster is not asked without end
 
 
@@ -32,9 +35,13 @@ class Deadline:
         """Tell the seconds that are left, at most those of one long poll."""
         return POLL_S if self._ends is None else min(POLL_S, max(0.0, self._ends - self._clock()))
 
+    def over(self) -> bool:
+        """Tell whether the time is over."""
+        return self._ends is not None and self._clock() >= self._ends
+
     def check(self, what: str, hint: str) -> None:
         """Raise TimedOut when the time is over."""
-        if self._ends is not None and self._clock() >= self._ends:
+        if self.over():
             raise TimedOut(f"{what} after {self.timeout_s:g} s.", hint=hint)
 
 
@@ -43,8 +50,21 @@ def job_hint(job: Json) -> str:
     return f"The job goes on; grapecli jobs show {job['id']} shows it, grapecli jobs cancel {job['id']} cancels it."
 
 
+def _ask(client: Client, deadline: Deadline, path: str, **query: object) -> Any:
+    """Ask, and again while graped restarts: what became of a job is told after it. Raises Unreachable."""
+    patience: Deadline | None = None
+    while True:
+        try:
+            return client.get(path, **query)
+        except Unreachable:
+            patience = patience or Deadline(RESTART_S)
+            if patience.over() or deadline.over():
+                raise
+            time.sleep(PAUSE_S)
+
+
 def job(client: Client, job: Json, deadline: Deadline) -> Iterator[Json]:
-    """Yield a job at each change, the last time when it ended. Raises TimedOut."""
+    """Yield a job at each change, the last time when it ended. Raises TimedOut, Unreachable."""
     while True:
         yield job
         if job["outcome"] in ENDED:
@@ -52,18 +72,18 @@ def job(client: Client, job: Json, deadline: Deadline) -> Iterator[Json]:
         deadline.check(f"Job {job['id']} is still {job['outcome']}", job_hint(job))
         time.sleep(min(PAUSE_S, deadline.left_s()))
         wait_s = round(deadline.left_s(), 3)
-        job = client.get(f"/v1/jobs/{job['id']}", wait_s=wait_s, differs_from=job["version"])
+        job = _ask(client, deadline, f"/v1/jobs/{job['id']}", wait_s=wait_s, differs_from=job["version"])
 
 
 def boot(client: Client, names: list[str], deadline: Deadline) -> Iterator[dict[str, Json]]:
     """Yield the nodes by name at each change of the cluster, without end: the caller stops.
 
-    Raises TimedOut at the deadline, or when no node has come any further for ``PATIENCE_S``.
+    Raises Unreachable, and TimedOut at the deadline, or when no node has come any further for ``PATIENCE_S``.
     """
     wanted = set(names)
     patience, before = Deadline(PATIENCE_S), None
     while True:
-        status = client.get("/v1/status")
+        status = _ask(client, deadline, "/v1/status")
         nodes = {node["name"]: node for node in status["nodes"] if node["name"] in wanted}
         yield nodes
         stages = [(node["stage"], node["stage_reason"]) for node in nodes.values()]
@@ -72,7 +92,8 @@ def boot(client: Client, names: list[str], deadline: Deadline) -> Iterator[dict[
         deadline.check("Not every node is up", BOOT_HINT)
         patience.check("Not every node is up, and none has come any further", BOOT_HINT)
         time.sleep(min(PAUSE_S, deadline.left_s()))
-        client.get("/v1/revision", differs_from=status["revision"], wait_s=round(deadline.left_s(), 3))
+        wait_s = round(deadline.left_s(), 3)
+        _ask(client, deadline, "/v1/revision", differs_from=status["revision"], wait_s=wait_s)
 
 
 def judge_boot(node: Json | None) -> tuple[str, str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from grapecli import exits, follow, progress, result
 from grapecli.failure import Interrupted
-from graped.errors import TimedOut
+from graped.errors import TimedOut, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,13 +55,16 @@ class Wait:
 
 
 def wait(session: Session, job: Json, deadline: follow.Deadline, *, up: bool) -> int:
-    """Wait for a job, and with ``up`` for its nodes. Returns the exit code. Raises TimedOut after telling."""
+    """Wait for a job, and with ``up`` for its nodes. Returns the exit code.
+
+    Raises TimedOut and Unreachable, after telling what is known.
+    """
     waiting = Wait(session.client(), job, progress.choose(session), deadline)
     try:
         waiting.power()
         if up:
             waiting.boot()
-    except TimedOut:
+    except (TimedOut, Unreachable):
         waiting.view.close()
         _tell(session, waiting, up=up)
         raise
