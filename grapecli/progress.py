@@ -23,7 +23,8 @@ if TYPE_CHECKING:
             """Leave the terminal as it was."""
 
 
-_SHOWN = {"on": "switching on", "cut": "switching off", "soft_off": "soft-off"}  # steps that read badly as they are
+# Steps that read badly as they are.
+SHOWN = {"on": "switching on", "cut": "switching off", "guards": "held by guards", "soft_off": "in soft-off"}
 
 
 class Place:
@@ -41,7 +42,7 @@ class Place:
         """Say it in one line."""
         if not self.words:
             return f"{self.step} ({self.reason})" if self.reason else self.step
-        text = f"{_SHOWN.get(self.step, self.step)}, {self.words}"
+        text = f"{SHOWN.get(self.step, self.step)}, {self.words}"
         return f"{text} ({self.reason})" if self.reason else text
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from grapecli.fold import fold
 from grapecli.paint import Paint
+from grapecli.progress import SHOWN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -33,14 +34,16 @@ def line(entries: list[Entry], paint: Paint) -> str:
 
 def of_job(job: Json) -> list[Entry]:
     """Tell each node of a job: what its power is, and why it is not done, where it is not."""
-    return [(task["name"], task["observed"], _reason(task)) for task in job["tasks"]]
+    target = "off" if job["verb"] == "off" else "on"
+    return [(task["name"], task["observed"], _reason(task, target)) for task in job["tasks"]]
 
 
-def _reason(task: Json) -> str:
-    """Say why a task is not done; nothing where it is."""
-    if task["result"] == "done":
-        return ""
-    word = task["result"] or task["step"]
-    if task["result"] == "failed" and task["reason"]:
-        return str(task["reason"])
-    return f"{word}: {task['reason']}" if task["reason"] else str(word)
+def _reason(task: Json, target: str) -> str:
+    """Say why a task is not done, or not so any more; nothing where it is."""
+    result, reason = task["result"], str(task["reason"])
+    if result == "done":
+        return "" if task["observed"] == target else f"was {target}; changed since"
+    word = f"still {SHOWN.get(task['step'], task['step'])}" if result is None else str(result)
+    if reason and (result == "failed" or reason.startswith(word)):  # "cancelled: cancelled by ..." says it twice
+        return reason
+    return f"{word}: {reason}" if reason else word
