@@ -9,8 +9,8 @@ import click
 
 from grapecli import exits
 from grapecli.app import cli
-from grapecli.failure import tell, tell_usage
-from grapecli.session import ReaderGone
+from grapecli.failure import OutputFailed, tell, tell_usage
+from grapecli.session import NotWritten, ReaderGone, flush
 from graped.errors import GrapeError
 
 
@@ -18,13 +18,32 @@ def main(args: list[str] | None = None) -> int:
     """Run one command. Returns its exit code (see :mod:`grapecli.exits`)."""
     argv = sys.argv[1:] if args is None else args
     as_json = "--json" in argv
+    _open_streams()
     try:
         code = _run(argv, as_json)
-        sys.stdout.flush()
+        flush()
     except (BrokenPipeError, ReaderGone):  # the reader went away (| head): not an error of ours
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _drop_output()
         return exits.OK
+    except NotWritten as error:
+        _drop_output()
+        return tell(OutputFailed(f"stdout: {str(error.strerror).lower()}"), as_json)
     return code
+
+
+def _open_streams() -> None:
+    """See to it that there is something to write to, and that no character stops us where it is not UTF-8."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:  # closed by who called us (>&-)
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115 - for the whole run
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")
+
+
+def _drop_output() -> None:
+    """Let what is still to be written to stdout go nowhere, quietly."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _run(argv: list[str], as_json: bool) -> int:

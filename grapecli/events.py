@@ -8,7 +8,7 @@ import click
 
 from grapecli import times
 from grapecli.frame import Command, pass_session, span
-from grapecli.session import Session
+from grapecli.session import Session, flush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from graped.api.client import Client
 
 PAGE = 500
+KIND_WIDTH = len("power.changed_by_itself")  # the longest that is not rare
 
 
 @click.command(cls=Command)
 @click.option("--follow", "-f", is_flag=True, help="Go on with what happens, until Ctrl-C.")
 @click.option("--since", "since_s", type=span, metavar="DURATION", help="All of that time, e.g. 1h.")
-@click.option("--limit", type=click.IntRange(0, 10_000), help="So many, the newest (default: 30; all with --since).")
+@click.option(
+    "--limit", type=click.IntRange(0, 10_000), metavar="N", help="So many, the newest (default: 30; all with --since)."
+)
 @click.option("--kind", metavar="KIND", help="Of this kind or family: power, power.on, stack.missing ...")
 @pass_session
 def events(session: Session, follow: bool, since_s: float | None, limit: int | None, kind: str | None) -> int | None:
@@ -34,8 +37,10 @@ def events(session: Session, follow: bool, since_s: float | None, limit: int | N
     if not follow:
         if session.json:
             session.print_json(found)
+        elif found:
+            session.print("\n".join(_line(session, event) for event in found))
         else:
-            session.print("\n".join(_line(session, event) for event in found) or "No events.")
+            session.note("No event.")
         return None
     for event in found:
         _print(session, event)
@@ -76,7 +81,7 @@ def _print(session: Session, event: Json) -> None:
         session.print_json(event)
     else:
         session.print(_line(session, event))
-    session.flush()
+    flush()
 
 
 def _line(session: Session, event: Json) -> str:
@@ -84,6 +89,7 @@ def _line(session: Session, event: Json) -> str:
     paint = session.paint()
     words = str(event["kind"])
     bad = any(mark in words for mark in ("fault", "failed", "missing", "lost", "late", "error", "gap", "crash"))
-    job = f" [job {event['job']}]" if event["job"] is not None else ""
+    told = event["job"] is None or str(event["message"]).startswith(f"job {event['job']}")
+    job = "" if told else f" [job {event['job']}]"
     when = paint(times.clock(event["time"]), "dim")
-    return f"{when}  {paint(words.ljust(22), 'red' if bad else 'cyan')} {event['message']}{paint(job, 'dim')}"
+    return f"{when}  {paint(words.ljust(KIND_WIDTH), 'red' if bad else 'cyan')} {event['message']}{paint(job, 'dim')}"

@@ -18,6 +18,13 @@ class Refused(GrapeError):
     title = "Nothing was done"
 
 
+class OutputFailed(GrapeError):
+    """Our own output could not be written."""
+
+    code = "output_failed"
+    title = "The output cannot be written"
+
+
 class Interrupted(GrapeError):
     """Ctrl-C while waiting for a job that goes on."""
 

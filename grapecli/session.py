@@ -19,6 +19,10 @@ class ReaderGone(Exception):
     """Whoever read our output has gone (``| head``). No OSError: click would make exit code 1 of that."""
 
 
+class NotWritten(OSError):
+    """Our output cannot be written: a full disk."""
+
+
 class Session:
     """What the global options say, and the connection they lead to (made when first used)."""
 
@@ -42,24 +46,17 @@ class Session:
         return Paint.choose(self.color, stream or sys.stdout)
 
     def print(self, text: str = "") -> None:
-        """Print data: one or more lines on stdout. Raises ReaderGone."""
+        """Print data: one or more lines on stdout. Raises ReaderGone, NotWritten."""
         try:
             sys.stdout.write(text + "\n")
-        except BrokenPipeError:
-            raise ReaderGone from None
+        except OSError as error:
+            raise _unwritten(error) from None
 
     def print_json(self, value: Any) -> None:
-        """Print one JSON value on one line of stdout. Raises ReaderGone."""
+        """Print one JSON value on one line of stdout. Raises ReaderGone, NotWritten."""
         import json
 
-        self.print(json.dumps(value, ensure_ascii=False))
-
-    def flush(self) -> None:
-        """Send off what was printed: somebody watches. Raises ReaderGone."""
-        try:
-            sys.stdout.flush()
-        except BrokenPipeError:
-            raise ReaderGone from None
+        self.print(json.dumps(value, ensure_ascii=not self.paint().unicode))
 
     def note(self, text: str) -> None:
         """Say something that is not data, on stderr; silent with ``--json``, where stderr is for errors alone."""
@@ -71,3 +68,15 @@ class Session:
     def terminal(self) -> bool:
         """Whether a person sits there who can be asked and can watch."""
         return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+def flush() -> None:
+    """Send off what was printed. Raises ReaderGone, NotWritten."""
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        raise _unwritten(error) from None
+
+
+def _unwritten(error: OSError) -> Exception:
+    return ReaderGone() if isinstance(error, BrokenPipeError) else NotWritten(error.errno, error.strerror)
