@@ -41,20 +41,20 @@ def show(session: Session, sources: bool) -> None:
         session.print("\n".join([f"# from {file}" for file in view["files"]] + [view["toml"].rstrip("\n")]))
 
 
-@config.command("check")
+@config.command("check", short_help="Check the files of the running daemon, or FILE.")
 @click.argument("file", required=False, type=click.Path())
 @pass_session
 def check(session: Session, file: str | None) -> int:
-    """Check the files of the running daemon, or FILE by running ``graped --check-config FILE``.
+    """Check the files of the running daemon, or FILE by running graped --check-config.
 
-    Exit code 2 where there are mistakes, as graped's.
+    Exit code 2 where there are mistakes.
     """
     if file is not None:
         return _check_file(session, file)
     return _tell(session, session.client().post("/v1/config/check"))
 
 
-@config.command("reload")
+@config.command("reload", short_help="Have the daemon read its files again.")
 @pass_session
 def reload(session: Session) -> int:
     """Have the daemon read its files again; with mistakes in them nothing is applied."""

@@ -123,9 +123,9 @@ def complete_nodes(ctx: click.Context, _param: click.Parameter, incomplete: str)
         status = session.client().get("/v1/status")
     except (GrapeError, OSError, ValueError):
         return []
-    groups = ["@all", "@on", "@off", "@up", "@unknown", "@fault", "@empty"]
+    groups = ["@all", "@on", "@off", "@up", "@unknown", "@fault", "@empty", "@slots"]
     words = [node["name"] for node in status["nodes"]] + groups
-    words += [f"@stack:{stack['id']}" for stack in status["stacks"]]
+    words += [f"@{kind}:{stack['id']}" for kind in ("stack", "slots") for stack in status["stacks"]]
     return [head + word for word in words if word.startswith(part) and (part or not word.startswith("@"))]
 
 
@@ -135,11 +135,13 @@ def nodes_argument(*, required: bool = True) -> Callable[[Any], Any]:
 
 
 def join(words: tuple[str, ...]) -> str:
-    """Join the words of a node set: a comma between two names, nothing beside an operator."""
+    """Join the words of a node set: a comma between two names, nothing beside an operator. Raises UsageError."""
     text = ""
     for word in words:
         glue = "" if not text or text[-1] in ",!&^" or word[:1] in ",!&^" else ","
         text += glue + word
+    if not text.strip():
+        raise click.UsageError("NODESET is empty; no target never means all.")
     return text
 
 

@@ -20,7 +20,9 @@ _STYLE = {"done": "green", "failed": "red", "completed_with_errors": "red", "int
 def _options(function: Callable[..., None]) -> Callable[..., None]:
     """Add the options of the list; ``jobs`` alone takes them too."""
     limit = click.IntRange(1, 1000)
-    function = click.option("--limit", type=limit, default=20, show_default=True, help="So many, the newest.")(function)
+    function = click.option(
+        "--limit", type=limit, metavar="N", default=20, show_default=True, help="So many, the newest."
+    )(function)
     return click.option("--open", "open_only", is_flag=True, help="Only those that have not ended.")(function)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import click
@@ -32,12 +33,20 @@ def power() -> None:
     """Switch nodes on and off.
 
     \b
-    NODESET names nodes: worker-0-[1-5], @stack:0, @on, @off, @fault, @unknown, @empty, @all,
+    NODESET names nodes, as one word or several:
+      worker-0-[1-5]                             by name
+      @all, @stack:0                             all configured nodes; those of a stack
+      @on, @off, @up, @unknown, @fault, @empty   those that are so now
+      @slots, @slots:0                           every slot, also those without a node
     joined by "," (and), "!" (but not), "&" (in both), "^" (in one of both).
     """
 
 
-def _options(function: Callable[..., Any]) -> Callable[..., Any]:
+_WAIT = "Wait until power is verified on the wire"
+_WAIT_UP = f"{_WAIT}; =up: until the nodes are up."
+
+
+def _options(function: Callable[..., Any], wait: str = _WAIT_UP) -> Callable[..., Any]:
     """Add what on, off and cycle have in common."""
     for option in (
         click.option("--timeout", type=span, metavar="S", help="Give up waiting after so long (exit code 5)."),
@@ -46,8 +55,8 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
             type=click.Choice(("power", "up")),
             is_flag=False,
             flag_value="power",
-            metavar="[=up]",
-            help="Wait until power is verified on the wire; =up: until the nodes are up.",
+            metavar="[=up]" if wait is _WAIT_UP else "",
+            help=wait,
         ),
         click.option("--force", is_flag=True, help="Skip lifecycle guards and soft-off."),
         click.option("--yes", "-y", is_flag=True, help="Do not ask."),
@@ -59,27 +68,33 @@ def _options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@power.command("on", cls=PowerCommand)
+@power.command("on", cls=PowerCommand, short_help="Switch nodes on.")
 @_options
 def on(session: Session, nodeset: tuple[str, ...], **options: Any) -> int:
-    """Switch nodes on."""
+    """Switch nodes on. What NODESET may be: grapecli power --help."""
     return _switch(session, "on", nodeset, **options)
 
 
-@power.command("off", cls=PowerCommand)
-@_options
+@power.command("off", cls=PowerCommand, short_help="Switch nodes off.")
+@partial(_options, wait=f"{_WAIT}.")
 def off(session: Session, nodeset: tuple[str, ...], **options: Any) -> int:
-    """Switch nodes off."""
+    """Switch nodes off. What NODESET may be: grapecli power --help."""
     if options["wait"] == "up":
         raise click.UsageError("--wait=up waits for a boot; power off has none. Use --wait.")
     return _switch(session, "off", nodeset, **options)
 
 
-@power.command("cycle", cls=PowerCommand)
-@click.option("--off-time", "off_s", type=span, metavar="S", help="How long they stay off.")
+@power.command("cycle", cls=PowerCommand, short_help="Switch nodes off, and on again after a while.")
+@click.option(
+    "--off-time",
+    "off_s",
+    type=span,
+    metavar="S",
+    help="How long they stay off (default: power.cycle_off_s of the configuration).",
+)
 @_options
 def cycle(session: Session, nodeset: tuple[str, ...], **options: Any) -> int:
-    """Switch nodes off, and on again after a while."""
+    """Switch nodes off, and on again after a while. What NODESET may be: grapecli power --help."""
     return _switch(session, "cycle", nodeset, **options)
 
 

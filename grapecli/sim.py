@@ -7,6 +7,7 @@ import click
 from grapecli import table
 from grapecli.frame import Group, pass_session, span
 from grapecli.session import Session
+from grapecli.times import span as span_words
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -36,17 +37,22 @@ def fault() -> None:
     """Inject faults into the rack, list and clear them."""
 
 
-@fault.command("add")
+@fault.command("add", short_help="Inject a fault.")
 @click.argument("kind", type=click.Choice(KINDS))
-@click.option("--stack", type=int, metavar="N", help="Of this stack.")
+@click.option("--stack", type=int, metavar="N", help="Of this stack (default: every stack).")
 @click.option("--bus", type=int, metavar="N", help="On this bus (default: every bus).")
 @click.option("--address", metavar="ADDRESS", help="Of this I2C address, e.g. 0x38 (default: every address).")
-@click.option("--op", type=click.Choice(OPS), help="On this kind of transaction (default: every kind).")
-@click.option("--probability", type=click.FloatRange(0, 1), default=1.0, help="Hit so often (default: 1).")
+@click.option(
+    "--op",
+    type=click.Choice(OPS),
+    metavar="OP",
+    help=f"On this kind of transaction (default: every kind): {', '.join(OPS)}.",
+)
+@click.option("--probability", type=click.FloatRange(0, 1), metavar="P", default=1.0, help="Hit so often (default: 1).")
 @click.option("--count", type=click.IntRange(1), metavar="N", help="So many hits, then gone.")
 @click.option("--for", "for_s", type=span, metavar="DURATION", help="So long, then gone.")
-@click.option("--bit", type=click.IntRange(0, 15), help="flip, stuck: this bit (default: a random one).")
-@click.option("--level", type=click.IntRange(0, 1), help="stuck: at this level.")
+@click.option("--bit", type=click.IntRange(0, 15), metavar="N", help="flip, stuck: this bit (default: a random one).")
+@click.option("--level", type=click.IntRange(0, 1), metavar="0|1", help="stuck: at this level.")
 @pass_session
 def add(session: Session, /, address: str | None, **fields: Any) -> None:
     """Inject a fault: nack, timeout, flip, stuck, hang, missing or brownout."""
@@ -57,7 +63,8 @@ def add(session: Session, /, address: str | None, **fields: Any) -> None:
     if session.json:
         session.print_json(added)
     else:
-        session.print(f"fault {added['id']}: {_words(added)}")
+        number = f"fault {added['id']}: " if added["id"] else ""  # a brownout happens at once, and is over
+        session.print(f"{number}{_words(added)}")
 
 
 def _address(text: str) -> int:
@@ -85,9 +92,11 @@ def list_faults(session: Session) -> None:
 def _words(fault: Json) -> str:
     """Say a fault with all that narrows it."""
     words = [str(fault["kind"])]
-    for key in ("stack", "bus", "address", "op", "count", "for_s", "bit", "level"):
+    for key in ("stack", "bus", "address", "op", "count", "bit", "level"):
         if fault.get(key) is not None:
             words.append(f"{key} {hex(fault[key]) if key == 'address' else fault[key]}")
+    if fault.get("for_s") is not None:
+        words.append(f"for {span_words(fault['for_s'])}")
     if fault.get("probability", 1.0) != 1.0:
         words.append(f"probability {fault['probability']:g}")
     return ", ".join(words)

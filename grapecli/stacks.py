@@ -39,7 +39,7 @@ def list_stacks(session: Session) -> None:
 @click.argument("number", metavar="N", type=click.IntRange(0))
 @pass_session
 def show_stack(session: Session, number: int) -> None:
-    """Show one stack with its slots, as ``status`` does."""
+    """Show one stack with its slots, as grapecli status does."""
     client = session.client()
     one = client.get(f"/v1/stacks/{number}")
     if session.json:

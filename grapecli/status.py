@@ -70,7 +70,7 @@ def _stack(stack: Json, now: str, paint: Paint) -> list[str]:
     parts.append(paint(stack["state"], STATE_STYLE[stack["state"]]))
     parts.append(words.place(stack))
     parts += [paint(text, "yellow" if stale else "") for text, stale in words.meters(stack)]
-    if stack["budget_watts"] is not None:
+    if stack["budget_watts"] is not None and stack["state"] in ("ok", "degraded"):  # else nobody knows
         parts.append(f"expects {stack['expected_watts']:g} of {stack['budget_watts']:g} W")
     text, old = words.freshness(stack, now)
     parts.append(paint(text, "yellow" if old else "dim"))
