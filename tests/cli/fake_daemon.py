@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
 import socket
@@ -187,12 +188,20 @@ class FakeDaemon(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
         self.rack, self.stopping = rack, False
         self.seen: list[tuple[str, str, Any]] = []
         self.path = path
+        self._open: list[socket.socket] = []
         super().__init__(str(path), Answer)
         threading.Thread(target=self.serve_forever, args=(0.02,), daemon=True).start()
 
     def get_request(self) -> tuple[socket.socket, Any]:
         connection, _address = super().get_request()
+        self._open.append(connection)
         return connection, ("unix", 0)
+
+    def drop(self) -> None:
+        """Break every connection, as a daemon that is killed does."""
+        for connection in self._open:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         self.stopping = True

@@ -105,7 +105,7 @@ def test_the_simulator_is_played_with(run: Run, daemon: FakeDaemon, rack: Rack) 
     assert rack.faults == [
         {"id": 1, "kind": "flip", "stack": 1, "address": 0x39, "for_s": 120.0, "count": 3, "probability": 1.0}
     ]
-    assert "flip, stack 1, address 0x39, count 3, for_s 120.0" in run("sim", "fault", "list").out
+    assert "flip, stack 1, address 0x39, count 3, for 2 min 00 s" in run("sim", "fault", "list").out
     assert run("sim", "fault", "clear").code == 0
     assert rack.faults == []
     assert run("sim", "fault", "add", "nonsense").code == 2
