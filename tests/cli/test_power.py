@@ -115,7 +115,7 @@ def test_at_a_terminal_it_lists_what_is_lost_and_asks(run: Run, daemon: FakeDaem
 
 def test_one_running_node_and_switching_on_are_not_asked_about(run: Run, daemon: FakeDaemon, rack: Rack) -> None:
     rack.turn_on("worker-0-0")
-    assert run("power", "off", "worker-0-[0-3]").code == 0
+    assert run("power", "off", "worker-0-[0-3]", "--wait").code == 0
     rack.turn_on("worker-0-0", "worker-0-1")
     assert run("power", "on", "@on").code == 0
 
