@@ -9,17 +9,14 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import pkgutil
+import select
 import subprocess
 import sys
+import traceback
 from pathlib import Path
 
-MODULES = (
-    "graped.daemon",
-    "graped.hardware.drivers.stack",
-    "graped.hardware.sim.pins",
-    "graped.hardware.sim.plan",
-    "graped.hardware.sim.start",
-)
+import graped
 
 
 class Child:
@@ -33,36 +30,42 @@ class Child:
         """Send it a signal."""
         os.kill(self.pid, number)
 
+    def poll(self) -> int | None:
+        """Give its exit code (negative for a signal), None while it runs."""
+        return self._nursery.code(wait=False)
+
     def wait(self) -> int:
-        """Wait for its end; give its exit code, negative for a signal."""
-        return self._nursery.wait()
+        """Wait for its end; give its exit code."""
+        code = self._nursery.code(wait=True)
+        assert code is not None
+        return code
 
 
 class Nursery:
     """One child at a time."""
 
     def __init__(self) -> None:
+        self._code: int | None = None
         words = (sys.executable, "-m", "tests.campaign.nursery")
         root = str(Path(__file__).resolve().parents[2])
-        self._process = subprocess.Popen(
-            words,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=root,
-            env={**os.environ, "PYTHONPATH": root},
+        around = {**os.environ, "PYTHONPATH": root}
+        self._process = subprocess.Popen(  # unbuffered, so that what can be read is what select says
+            words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, cwd=root, env=around
         )
 
     def spawn(self, arguments: list[str], log: Path) -> Child:
         """Start a graped."""
         assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps({"arguments": arguments, "log": str(log)}) + "\n")
-        self._process.stdin.flush()
+        self._process.stdin.write(json.dumps({"arguments": arguments, "log": str(log)}).encode() + b"\n")
+        self._code = None
         return Child(self, self._told())
 
-    def wait(self) -> int:
-        """Wait for the child's end."""
-        return self._told()
+    def code(self, *, wait: bool) -> int | None:
+        """Give the child's exit code, or None while it runs."""
+        assert self._process.stdout is not None
+        if self._code is None and (wait or select.select([self._process.stdout], [], [], 0)[0]):
+            self._code = self._told()
+        return self._code
 
     def _told(self) -> int:
         assert self._process.stdout is not None
@@ -91,14 +94,17 @@ def _child(arguments: list[str], log: str) -> None:
         from graped.__main__ import main
 
         code = main(arguments)
+    except BaseException:
+        traceback.print_exc()
     finally:
         sys.stderr.flush()
         os._exit(code)
 
 
 def _serve() -> None:
-    for name in MODULES:
-        importlib.import_module(name)
+    for module in pkgutil.walk_packages(graped.__path__, "graped."):
+        if not module.name.endswith(".__main__"):
+            importlib.import_module(module.name)
     for line in sys.stdin:
         told = json.loads(line)
         pid = os.fork()

@@ -36,6 +36,7 @@ class Ordinary:
             words = [sys.executable, "-m", "graped", *arguments]
             self._process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=output, stderr=output)
         self.send_signal = self._process.send_signal
+        self.poll = self._process.poll
         self.wait = self._process.wait
 
 
@@ -85,6 +86,8 @@ class Rig:
         assert self._graped is not None
         deadline = time.monotonic() + START_S
         while time.monotonic() < deadline:
+            if (code := self._graped.poll()) is not None:
+                raise AssertionError(f"graped ended with {code}:\n{self.log.read_text()[-3000:]}")
             with contextlib.suppress(Unreachable, TimedOut):
                 self.client.get("/v1/version")
                 return
