@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from graped.hardware.sim import start as rack
 from tests.live.daemon import BIN, FAST, TWO_STACKS, Daemon
 
 
@@ -122,6 +123,34 @@ def test_systemd_is_told_ready_watchdog_and_stopping(tmp_path: Path, monkeypatch
             except TimeoutError:
                 break
         assert "STOPPING=1" in rest
+
+
+def test_a_start_that_fails_is_no_crash_and_hides_no_interrupted_job(tmp_path: Path) -> None:
+    """A mistake in a file of the simulation ends graped before it has taken anything over."""
+    daemon = Daemon(tmp_path, TWO_STACKS + FAST.replace("[power]", "[power]\nnode_watts = 20"))
+    daemon.config.write_text("[cluster.stacks.0]\nbudget_watts = 30\n" + daemon.config.read_text())
+    with daemon:
+        assert daemon.cli("power", "on", "worker-0-[0-1]").returncode == 0  # the second waits for watts
+        wait_until(lambda: daemon.observed()["worker-0-0"] == "on")
+        daemon.stop(signal.SIGKILL)
+        (tmp_path / "bad.toml").write_text("seed = 'x'\n")
+        daemon.extra = ("--sim-faults", str(tmp_path / "bad.toml"))
+        with pytest.raises(AssertionError, match="graped ended with 2"):
+            daemon.start()
+        daemon.extra = ()
+        daemon.start()
+        kinds = [one["kind"] for one in daemon.client().get("/v1/events", limit=100)]
+        assert kinds.count("job.interrupted") == 1
+        daemon.stop()
+        daemon.extra = ("--sim-faults", str(tmp_path / "bad.toml"))
+        with pytest.raises(AssertionError, match="graped ended with 2"):
+            daemon.start()
+        rack.stop(daemon.state)  # the port changes while graped is stopped
+        daemon.extra = ()
+        daemon.start()
+        kinds = [one["kind"] for one in daemon.client().get("/v1/events", limit=100)]
+        assert "port.changed_while_stopped" in kinds
+        assert "port.changed_during_crash" not in kinds
 
 
 def test_a_bad_configuration_stops_the_start_with_code_2_and_every_mistake(tmp_path: Path) -> None:

@@ -23,9 +23,14 @@ class TomlFile:
         try:
             self.root = tomllib.loads(path.read_text())
         except OSError as error:
-            self.note("", f"the file can be read ({error.strerror})")
+            self._refuse("a file that can be read", error.strerror or type(error).__name__)
         except ValueError as error:  # not TOML, or not UTF-8
-            self.note("", f"a TOML file ({error})")
+            self._refuse("TOML", str(error))
+
+    def _refuse(self, expected: str, found: str) -> None:
+        """Write down that the file as a whole is no use."""
+        words = found[:1].lower() + found[1:]
+        self.problems.append(Problem(file=str(self.path), key="", expected=expected, found=words))
 
     def note(self, key: str, expected: str, found: object = None, *, valid: Iterable[str] = ()) -> None:
         """Write down one mistake."""
