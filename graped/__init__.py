@@ -1,3 +1,4 @@
-"""Grape's daemon: the only program that touches hardware, DHCP, TFTP and NFS."""
+"""Grape's daemon: it alone touches the hardware, and it owns all state."""
 
 __version__ = "0.1.0"
+DEFAULT_CONFIG = "/etc/grape/config.toml"  # text: grapecli imports this, and pathlib costs it time

@@ -6,9 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from graped import __version__
-
-DEFAULT_CONFIG = Path("/etc/grape/config.toml")
+from graped import DEFAULT_CONFIG, __version__
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -51,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
         from graped.hardware.drivers import registry
 
         asked = args.check_config if args.show_config is None else args.show_config
-        path = Path(asked) if asked else args.config or DEFAULT_CONFIG
+        path = Path(asked) if asked else args.config or Path(DEFAULT_CONFIG)
         if args.show_config is not None:
             return check.show(path, registry.find(), sys.stdout)
         from graped.bottom import judge_machine

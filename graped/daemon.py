@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from graped import __version__, bottom, logs
+from graped import DEFAULT_CONFIG, __version__, bottom, logs
 from graped.api import server
 from graped.api.listener import Listener, listen
 from graped.api.request_id import RequestIdFilter
@@ -36,7 +36,6 @@ from graped.store.store import Store
 
 log = logging.getLogger("graped")
 
-DEFAULT_CONFIG = Path("/etc/grape/config.toml")
 SIM_CONFIG = Path(__file__).parent / "hardware" / "sim" / "demo.toml"
 DATABASE = "grape.db"
 LOCK = "graped.lock"
@@ -65,10 +64,15 @@ def run(options: Options) -> int:
         loaded = source.load()
         for warning in loaded.warnings:
             log.warning("%s", warning)
+        if options.simulate:
+            where = loaded.config.store.state_dir, loaded.config.api.socket
+            log.info("simulating %s in %s; talk to it with: export GRAPE_SOCKET=%s", source.path, *where)
         return asyncio.run(_Daemon(options, source, loaded).run())
     except ConfigError as error:
         for problem in error.problems:
             print(problem, file=sys.stderr)
+        if options.config is None and not options.simulate and not Path(DEFAULT_CONFIG).exists():
+            print("write that file (the project's config.toml is a sample), or try: graped --simulate", file=sys.stderr)
         return 2
     except (GrapeError, OSError) as error:
         log.error("cannot run: %s", error)
@@ -79,19 +83,18 @@ def run(options: Options) -> int:
 
 def _source(options: Options) -> Source:
     """Find the configuration; a simulation without one gets a rack to play with, in a folder of its user."""
-    path, state_dir, socket = options.config, options.state_dir, options.socket
-    if path is None:
-        path = SIM_CONFIG if options.simulate and not DEFAULT_CONFIG.exists() else DEFAULT_CONFIG
-    if options.simulate and state_dir is None and os.geteuid() != 0:
+    path, room = options.config or Path(DEFAULT_CONFIG), None
+    if options.simulate:
+        path = path if options.config or path.exists() else SIM_CONFIG
         home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
-        state_dir = Path(home) / "grape-sim"
-        socket = socket or state_dir / "graped.sock"
-        log.info("simulating in %s; talk to it with: export GRAPE_SOCKET=%s", state_dir, socket)
+        room = Path(home) / "grape-sim"
     return Source(
         path=path,
         drivers=registry.find(),
-        socket=socket and socket.absolute(),
-        state_dir=state_dir and state_dir.absolute(),
+        socket=options.socket and options.socket.absolute(),
+        state_dir=options.state_dir and options.state_dir.absolute(),
+        room=room,
+        own_socket=options.simulate and os.geteuid() != 0,  # only root may make /run/grape
     )
 
 
@@ -103,6 +106,8 @@ class _Daemon:
         self.source = source
         self.loaded = loaded
         self.config = loaded.config
+        stacks = self.config.cluster.stacks.items()
+        self.slots = {key: source.drivers[stack.driver].slots(stack.options) for key, stack in stacks}
         self.clock: Clock = SystemClock()
         self.stop = asyncio.Event()
         self.notifier = Notifier()
@@ -115,40 +120,46 @@ class _Daemon:
         lock = _lock(state_dir / LOCK)
         listener = listen(self.config.api.socket, self.config.api.group)
         try:
-            store = await Store.open(state_dir / DATABASE, self.clock, self.config.store)
-            clean = False
+            ground = await asyncio.to_thread(self._stand)  # before the store: a start that fails here is no crash
             try:
-                await self._serve(store, listener)
-                clean = True
+                await self._record(listener, ground, state_dir / DATABASE)
             finally:
-                await store.close(clean=clean)
+                ground.close()
         finally:
             listener.close()
             os.close(lock)
         return 0
 
-    def _stand(self, slots: dict[int, frozenset[int]]) -> bottom.Bottom:
+    async def _record(self, listener: Listener, ground: bottom.Bottom, database: Path) -> None:
+        """Serve with the store open; what ends in an error does not end clean."""
+        store = await Store.open(database, self.clock, self.config.store)
+        clean = False
+        try:
+            await self._serve(store, listener, ground)
+            clean = True
+        finally:
+            await store.close(clean=clean)
+
+    def _stand(self) -> bottom.Bottom:
         options = self.options
         if not options.simulate:
             return bottom.real(self.config)
         return bottom.simulated(
             self.config,
-            slots,
+            self.slots,
             self.config.store.state_dir,
             trace=options.sim_trace,
             faults=options.sim_faults,
             nodes=options.sim_nodes,
         )
 
-    async def _serve(self, store: Store, listener: Listener) -> None:
+    async def _serve(self, store: Store, listener: Listener, ground: bottom.Bottom) -> None:
         specs = self.source.drivers
         stacks = self.config.cluster.stacks
-        slots = {key: specs[stack.driver].slots(stack.options) for key, stack in stacks.items()}
-        ground = await asyncio.to_thread(self._stand, slots)
         state = initial(
             self.config,
             store.remembered(),
-            layouts=slots,
+            layouts=self.slots,
             next_job=store.next_job,
             boot_evidence=ground.control is not None,
         )
@@ -183,7 +194,6 @@ class _Daemon:
             store.journal.append("daemon.stopped", "graped stopped; every slot stays as it is")
             end_stages()
             self.lanes.close()
-            ground.close()
 
     async def _tasks(
         self,
@@ -323,5 +333,7 @@ def _lock(path: Path) -> int:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
         os.close(descriptor)
-        raise SocketInUse(f"another graped holds {path}", hint="Stop it first: systemctl stop graped.") from error
+        raise SocketInUse(
+            f"another graped holds {path}", hint="stop it first (systemctl stop graped), or give another --state-dir"
+        ) from error
     return descriptor

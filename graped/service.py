@@ -10,6 +10,7 @@ from graped import __version__
 from graped.api.simulator import RackSimulator
 from graped.api.types import ConfigReport, ConfigValue, ConfigView
 from graped.clock import Clock
+from graped.config.findings import DEFAULT
 from graped.config.load import Loaded, load
 from graped.config.reload import live
 from graped.config.render import diff, to_toml
@@ -27,24 +28,36 @@ log = logging.getLogger("graped.service")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """Where the configuration comes from, and what the command line lays over it."""
+    """Where the configuration comes from, and what the command line lays over it.
+
+    ``room`` is where a simulation keeps its state when neither the command line nor a file says where: never where a
+    real rack's is kept. ``own_socket``: with it goes its socket.
+    """
 
     path: Path
     drivers: dict[str, DriverSpec]
     socket: Path | None = None
     state_dir: Path | None = None
+    room: Path | None = None
+    own_socket: bool = False
 
     def load(self) -> Loaded:
         """Read and validate all files. Raises: ConfigError."""
         loaded = load(self.path, self.drivers)
         config = loaded.config
         values = {key: (value, source) for key, value, source in loaded.values}
-        if self.socket is not None:
-            config = replace(config, api=replace(config.api, socket=self.socket))
-            values["api.socket"] = (str(self.socket), "--socket")
-        if self.state_dir is not None:
-            config = replace(config, store=replace(config.store, state_dir=self.state_dir))
-            values["store.state_dir"] = (str(self.state_dir), "--state-dir")
+        state_dir, socket, by = self.state_dir, self.socket, "--state-dir"
+        if state_dir is None and values["store.state_dir"][1] == DEFAULT:
+            state_dir, by = self.room, "--simulate"
+        if state_dir is not None:
+            config = replace(config, store=replace(config.store, state_dir=state_dir))
+            values["store.state_dir"] = (str(state_dir), by)
+        by = "--socket"
+        if socket is None and self.own_socket and values["api.socket"][1] == DEFAULT:
+            socket, by = config.store.state_dir / "graped.sock", "--simulate"
+        if socket is not None:
+            config = replace(config, api=replace(config.api, socket=socket))
+            values["api.socket"] = (str(socket), by)
         return replace(
             loaded, config=config, values=tuple((key, value, source) for key, (value, source) in values.items())
         )
