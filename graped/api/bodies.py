@@ -19,9 +19,7 @@ def _whole(value: object) -> object:
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 NodeName = Annotated[str, StringConstraints(min_length=1, max_length=253)]
-Expression = Annotated[
-    str, Field(min_length=1, json_schema_extra={"pattern": PATTERN}, examples=["worker-0-[0-3]", "@stack:0"])
-]
+Expression = Annotated[str, Field(json_schema_extra={"pattern": PATTERN}, examples=["worker-0-[0-3]", "@stack:0"])]
 Small = Annotated[int, Ge(0), Le(255), BeforeValidator(_whole)]
 
 

@@ -179,9 +179,11 @@ def _of_group(state: State, group: str) -> list[SlotId]:
 
 def _of_stack(state: State, key: str, test: Callable[[State, SlotId], bool]) -> list[SlotId]:
     if not key.isdigit() or int(key) not in state.stacks:
-        raise UnknownNode(f"there is no stack {key}", hint=f"stacks are {', '.join(map(str, sorted(state.stacks)))}")
+        raise UnknownNode(
+            f"no such node: there is no stack {key}", hint=f"stacks are {', '.join(map(str, sorted(state.stacks)))}"
+        )
     return [slot for slot in state.slots if slot.stack == int(key) and test(state, slot)]
 
 
 def _no_group(group: str) -> UnknownNode:
-    return UnknownNode(f"there is no group {group}", hint=f"groups are @stack:N, @slots:N, @{', @'.join(_GROUPS)}")
+    return UnknownNode(f"no such node group: {group}", hint=f"groups are @stack:N, @slots:N, @{', @'.join(_GROUPS)}")

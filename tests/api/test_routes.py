@@ -118,6 +118,7 @@ def test_names_that_a_plan_expanded(client: Client) -> None:
     [
         ({"nodes": "@on", "verb": "off"}, 409, "no_target"),
         ({"nodes": [], "verb": "off"}, 422, "bad_request"),
+        ({"nodes": "", "verb": "off"}, 422, "no_target"),
         ({"nodes": "worker-0-[", "verb": "off"}, 422, "bad_nodeset"),
         ({"nodes": "nobody", "verb": "off"}, 404, "unknown_node"),
         ({"nodes": "@all", "verb": "toggle"}, 422, "bad_request"),
@@ -219,6 +220,8 @@ def test_simulator(client: Client) -> None:
     assert client.post("/v1/sim/knob", {"turn": -2, "press": True})["lines"] == ["test  turn -2", "pressed 1"]
     with pytest.raises(ApiError, match="kind"):
         client.post("/v1/sim/faults", {"kind": "earthquake"})
+    with pytest.raises(errors.NotFound, match="no stack 9"):
+        client.post("/v1/sim/faults", {"kind": "nack", "stack": 9})
 
 
 def test_real_hardware_has_no_simulator(tmp_path: Path) -> None:
