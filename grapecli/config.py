@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from grapecli.words import Json
 
 CHECK_S = 60.0
+_COUNT = re.compile("[0-9]+ errors?")  # graped's last line
 
 
 @click.group(cls=Group)
@@ -86,8 +88,8 @@ def _check_file(session: Session, file: str) -> int:
     except FileNotFoundError:
         raise click.UsageError("graped is not installed here; check FILE on the master.") from None
     if session.json:
-        lines = (done.stdout + done.stderr).splitlines()
-        problems = [line for line in lines if line.strip()] if done.returncode else []
+        lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        problems = [line for line in lines if not _COUNT.fullmatch(line)] if done.returncode else []
         session.print_json({"ok": done.returncode == 0, "problems": problems, "changed": [], "needs_restart": []})
     else:
         sys.stdout.write(done.stdout)

@@ -42,7 +42,8 @@ def _reason(task: Json, target: str) -> str:
     """Say why a task is not done, or not so any more; nothing where it is."""
     result, reason = task["result"], str(task["reason"])
     if result == "done":
-        return "" if task["observed"] == target else f"was {target}; changed since"
+        since = "not known now" if task["observed"] == "unknown" else "changed since"
+        return "" if task["observed"] == target else f"was {target}; {since}"
     word = f"still {SHOWN.get(task['step'], task['step'])}" if result is None else str(result)
     if reason and (result == "failed" or reason.startswith(word)):  # "cancelled: cancelled by ..." says it twice
         return reason

@@ -28,6 +28,7 @@ def entry(verb: str, **task: object) -> tuple[str, str, str]:
         ("cycle", {"result": "done", "observed": "on"}, "on", ""),
         ("off", {"result": "done"}, "off", ""),
         ("on", {"result": "done"}, "off", "was on; changed since"),
+        ("on", {"result": "done", "observed": "unknown"}, "unknown", "was on; not known now"),
         ("on", {"step": "on"}, "off", "still switching on"),
         ("on", {"step": "queued", "reason": "waits for watts"}, "off", "still queued: waits for watts"),
         ("on", {"result": "cancelled", "reason": "cancelled by uid 0"}, "off", "cancelled by uid 0"),
