@@ -81,7 +81,9 @@ def _clear(path: Path) -> None:
             return
         except OSError as error:  # e.g. a full backlog: somebody listens
             log.warning("%s: %s", path, error)
-    raise SocketInUse(f"a daemon answers on {path}", hint="stop it first (systemctl stop graped), or give another --socket")
+    raise SocketInUse(
+        f"a daemon answers on {path}", hint="stop it first (systemctl stop graped), or give another --socket"
+    )
 
 
 def _give(path: Path, gid: int | None, group: str) -> None:
