@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from graped.core.observe import UNREADABLE
 from graped.core.state import SlotState, StackState, State
 from graped.hardware.chips.hd44780 import COLUMNS
 from graped.model import MeterKind, Power, SlotId, StackCondition
@@ -30,8 +31,9 @@ def pages(state: State, now: float) -> list[Page]:
 
 
 def _cluster_lines(state: State, troubled: list[int], now: float) -> tuple[str, str]:
-    on = sum(slot.observed is Power.ON for slot in state.slots.values())
-    first = _join(state.config.cluster.name, f"{on}/{len(state.slots)}")
+    counted = [slot for slot in state.slots if _is_node(state, slot)] or list(state.slots)
+    on = sum(state.slots[slot].observed is Power.ON for slot in counted)
+    first = _join(state.config.cluster.name, f"{on}/{len(counted)}")
     readings = [_reading(state, key, MeterKind.TEMPERATURE, now) for key in state.stacks]
     hottest = _degrees(max((value for value in readings if value is not None), default=None))
     if state.over_temperature:
@@ -67,11 +69,23 @@ def _trouble(state: State, key: int) -> str:
     """Name what is wrong with a stack in a word, or say nothing."""
     stack = state.stacks[key]
     if stack.fault is not None:
-        return stack.fault.code
+        return stack.fault.code.replace("_", " ")
     if stack.condition not in (StackCondition.OK, StackCondition.STARTING):
         return stack.condition.value
-    faults = [(slot.slot, seen.fault.code) for slot, seen in state.slots.items() if slot.stack == key and seen.fault]
-    return f"{min(faults)[0]}:{min(faults)[1]}" if faults else ""
+    faults = sum(slot.stack == key and _is_faulty(state, slot) for slot in state.slots)
+    return f"{faults} fault{'s' * (faults != 1)}" if faults else ""
+
+
+def _is_node(state: State, slot: SlotId) -> bool:
+    """Tell whether a node sits in a slot."""
+    stack = state.config.cluster.stacks.get(slot.stack)
+    return stack is not None and slot.slot in stack.devices
+
+
+def _is_faulty(state: State, slot: SlotId) -> bool:
+    """Tell whether somebody should look; an empty slot whose relay nobody has used yet is none of their business."""
+    fault = state.slots[slot].fault
+    return fault is not None and (fault.code != UNREADABLE or _is_node(state, slot))
 
 
 def _sign(slot: SlotState | None) -> str:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graped.config.types import Cluster, Config
+from graped.config.types import Cluster, Config, Device, Stack
 from graped.core.state import SlotState, StackState, State
 from graped.display import Page, pages
 from graped.hardware.chips.hd44780 import decode_character, encode_row
@@ -64,7 +66,25 @@ def test_a_slots_fault_is_told_on_its_page() -> None:
     slots = six(0, "110000")
     slots[0, 1] = SlotState(observed=Power.ON, fault=fault("mismatch"))
     first, zero = make({0: ok()}, slots)
-    assert zero.lines == ("S0    1:mismatch", "█!····  41°C 62W")
+    assert zero.lines == ("Stack 0  1 fault", "█!····  41°C 62W")
+    assert first.red
+
+
+def test_nodes_are_counted_and_an_empty_slot_that_cannot_be_told_is_no_trouble() -> None:
+    slots = six(0, "11000?")
+    slots[0, 5] = SlotState(observed=Power.UNKNOWN, fault=fault("unreadable"))
+    devices = {number: Device() for number in (0, 2, 3)}
+    cluster = Cluster(name="grape", stacks={0: Stack(devices=devices)})
+    state = State(
+        config=Config(cluster=cluster), stacks={0: ok()}, slots={SlotId(*at): slot for at, slot in slots.items()}
+    )
+    first, zero = pages(state, NOW)
+    assert first.lines[0] == "grape        1/3"
+    assert zero.lines[0] == "Stack 0       ok"
+    assert first.green
+    slots[0, 3] = slots[0, 5]
+    first, zero = pages(replace(state, slots={SlotId(*at): slot for at, slot in slots.items()}), NOW)
+    assert zero.lines[0] == "Stack 0  1 fault"
     assert first.red
 
 
