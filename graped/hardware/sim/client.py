@@ -121,7 +121,7 @@ class SimControl:
         return tuple(_fault(fault) for fault in self.ask("faults"))
 
     def add_fault(self, fault: SimFault) -> SimFault:
-        """Arm a fault and give it with its id; raise RequestError when it makes no sense."""
+        """Arm a fault and give it with its id; raise RequestError or NotFound when it makes no sense."""
         return _fault(self.ask("add_fault", fault=fault.to_json()))
 
     def clear_faults(self, number: int | None = None) -> int:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from graped.errors import GrapeError, RequestError
+from graped.errors import GrapeError, NotFound, RequestError
 from graped.hardware.sim import hands
 from graped.hardware.sim.blueprint import rack_plan
 from graped.hardware.sim.faults import FaultKind, Hit, SimFault, parse_fault
@@ -60,6 +60,8 @@ class Control:
         fault, problems = parse_fault(ask["fault"])
         if fault is None:
             raise RequestError("; ".join(str(problem) for problem in problems))
+        if fault.stack is not None and fault.stack not in self._rack.stacks:
+            raise NotFound(f"there is no stack {fault.stack} in the rack")
         return self._rack.add_fault(fault).to_json()
 
     def _take_file(self, ask: Ask) -> None:
