@@ -6,6 +6,7 @@ A slot's gate opens when its node leaves ``tftp`` (any later stage), is ``up``, 
 
 from __future__ import annotations
 
+from graped.config.types import Config
 from graped.core.draft import Draft
 from graped.core.events import StageSeen
 from graped.model import Power, SlotId, Stage
@@ -15,8 +16,13 @@ PAST_THE_GATE = frozenset({Stage.KERNEL, Stage.ROOT, Stage.UP})
 
 def waits_for_boot(draft: Draft, slot: SlotId) -> bool:
     """Whether a slot that comes on holds a place at the boot gate."""
-    stack = draft.config.cluster.stacks.get(slot.stack)
-    return draft.before.boot_evidence and stack is not None and slot.slot in stack.devices
+    return draft.before.boot_evidence and holds_gate(draft.config, slot)
+
+
+def holds_gate(config: Config, slot: SlotId) -> bool:
+    """Whether a node is configured in a slot: others have no boot that could be seen."""
+    stack = config.cluster.stacks.get(slot.stack)
+    return stack is not None and slot.slot in stack.devices
 
 
 def stage_seen(draft: Draft, event: StageSeen) -> None:
@@ -26,7 +32,7 @@ def stage_seen(draft: Draft, event: StageSeen) -> None:
         return
     stage, reason = event.stage, event.evidence
     if event.initial and slot.on_since is None and stage is not Stage.UP:
-        stage, reason = None, "was on when graped came; no evidence since"
+        stage, reason = None, "no evidence since graped came"
     if stage is slot.stage and reason == slot.stage_reason:
         return
     # A node that falls back from tftp is in a boot loop: it has left tftp, and would hold its place for ever.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from graped.core import port, sequence
 from graped.core.asking import check, limits
+from graped.core.boot import holds_gate
 from graped.core.state import State
 from graped.model import Power, SlotId, Verb
 
@@ -31,7 +32,7 @@ class Planned:
 def plan(
     state: State, verb: Verb, slots: Sequence[SlotId], now: float, *, force: bool = False, off_s: float | None = None
 ) -> tuple[Planned, ...]:
-    """Lay out a request in time, earliest first. Boot gates are taken to open as soon as the inrush is over.
+    """Lay out a request in time, earliest first. Boot gates are taken to open at once; a slot that may wait says so.
 
     Raises: NoTarget, UnknownNode, SharedRelay, OverBudget, as the request itself would.
     """
@@ -79,7 +80,7 @@ def _cuts(state: State, slots: Sequence[SlotId], drawn: dict[int, float], force:
             held = [] if force else [
                 word for word, who in (("guards", state.guarded), ("soft-off", state.soft_off)) if slot in who
             ]  # fmt: skip
-            action, note = "off", f"after {' and '.join(held)}" if held else ""
+            action, note = "off", f"after {' and '.join(held)}" if held else _absent(state, slot)
         steps.append(
             Planned(slot=slot, at_s=0.0, action=action, watts=watts, stack_watts=drawn.get(slot.stack, 0.0), note=note)
         )
@@ -98,6 +99,7 @@ def _ons(state: State, ready: dict[SlotId, float], cut: set[SlotId], now: float)
         if one.observed is not Power.OFF and slot not in cut
     ]
     last_on = dict(state.last_on)
+    booting = sum(not one.gate_open for slot, one in state.slots.items() if slot not in cut)
     steps: list[Planned] = []
     at = now
     for _ in range(HORIZON):
@@ -106,7 +108,9 @@ def _ons(state: State, ready: dict[SlotId, float], cut: set[SlotId], now: float)
         for want in admission.go:
             last_on[want.stack] = at
             live += [sequence.Live(slot=slot, watts=state.config.watts_of(slot), on_since=at) for slot in want.slots]
-            steps += [_switched(state, slot, live, at - now) for slot in want.slots]
+            booting += sum(holds_gate(state.config, slot) for slot in want.slots) if state.boot_evidence else 0
+            late = "at the earliest: waits for the boot gate" if booting > policy.max_booting else ""
+            steps += [_switched(state, slot, live, at - now, note=_absent(state, slot) or late) for slot in want.slots]
         coming = [(when, want) for when, want in coming if want not in admission.go]
         times = [when for when, _ in coming if when > at] + ([] if admission.wake is None else [admission.wake])
         if not times and not admission.go:
@@ -114,13 +118,21 @@ def _ons(state: State, ready: dict[SlotId, float], cut: set[SlotId], now: float)
         if not admission.go:
             at = min(times)
     for slot in (slot for _, want in coming for slot in want.slots):
-        steps.append(replace(_switched(state, slot, live, at - now), action="never", note=admission.waiting[slot]))
+        steps.append(replace(_switched(state, slot, live, at - now, note=admission.waiting[slot]), action="never"))
     return steps
 
 
-def _switched(state: State, slot: SlotId, live: list[sequence.Live], at_s: float) -> Planned:
+def _absent(state: State, slot: SlotId) -> str:
+    """Say that a slot waits until its stack can be read ("" where it can)."""
+    fault = state.stacks[slot.stack].fault
+    if state.slots[slot].observed is not Power.UNKNOWN:
+        return ""
+    return f"waits for stack {slot.stack}" + (f": {fault.message}" if fault else "")
+
+
+def _switched(state: State, slot: SlotId, live: list[sequence.Live], at_s: float, note: str) -> Planned:
     drawn = sum(one.watts for one in live if one.slot.stack == slot.stack)
-    return Planned(slot=slot, at_s=at_s, action="on", watts=state.config.watts_of(slot), stack_watts=drawn)
+    return Planned(slot=slot, at_s=at_s, action="on", watts=state.config.watts_of(slot), stack_watts=drawn, note=note)
 
 
 def _groups(state: State, slots: Sequence[SlotId]) -> list[sequence.Want]:

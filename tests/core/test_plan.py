@@ -55,6 +55,23 @@ def test_what_has_no_room_is_told_with_the_reason() -> None:
     assert "14 of 14 W" in one.note
 
 
+def test_a_slot_that_may_wait_for_the_boot_gate_says_so() -> None:
+    for evidence, notes in ((True, ["", "", "at the earliest: waits for the boot gate"]), (False, ["", "", ""])):
+        world = World(make_config(max_booting=2), boot_evidence=evidence)
+        world.settle()
+        assert [one.note for one in look(world, Verb.ON, list(slots(0, 0, 1, 2)))] == notes
+
+
+def test_a_slot_of_a_stack_that_does_not_answer_waits_for_it() -> None:
+    world = World(ports={0: byte(0)})
+    world.settle()
+    world.ports[0].silent = True
+    world.run(2)
+    for verb in (Verb.ON, Verb.OFF):
+        (one,) = look(world, verb, list(slots(0, 0)))
+        assert one.note.startswith("waits for stack 0: ")
+
+
 def test_a_plan_changes_nothing() -> None:
     world = World(ports={0: byte(0)})
     world.settle()
