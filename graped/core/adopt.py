@@ -65,8 +65,10 @@ def _adopt(draft: Draft, key: int, reading: PortReading, at: float) -> None:
         when = "while graped was stopped" if remembered.clean_stop else "during a crash"
         kind = "port.changed_while_stopped" if remembered.clean_stop else "port.changed_during_crash"
         draft.log(kind, f"stack {key} changed {when}", stack=key, recorded=recorded, value=reading.value)
-    on = sum(draft.slots[slot].observed is Power.ON for slot in draft.slots_of(key))
-    draft.log("stack.adopted", f"stack {key}: {on} slot(s) are on, left as they are", stack=key, value=reading.value)
+    slots = draft.slots_of(key)
+    on = sum(draft.slots[slot].observed is Power.ON for slot in slots)
+    text = f"stack {key}: {on} of {len(slots)} slots on, left as found"
+    draft.log("stack.adopted", text, stack=key, value=reading.value)
     if outage:
         _restore(draft, key)
 

@@ -152,7 +152,8 @@ class Draft:
 
 
 def _job_line(job: Job, reasons: list[str]) -> str:
-    line = f"job {job.id}: power {job.verb} of {len(job.tasks)} slot(s) is {job.outcome.value.replace('_', ' ')}"
+    slots = f"{len(job.tasks)} slot{'s' * (len(job.tasks) != 1)}"
+    line = f"job {job.id}: power {job.verb} of {slots} is {job.outcome.value.replace('_', ' ')}"
     return f"{line} ({'; '.join(reasons[:3])})" if reasons else line
 
 

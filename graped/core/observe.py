@@ -88,7 +88,8 @@ def _unreadable(draft: Draft, slot: SlotId, now: SlotState, at: float) -> None:
     if now.since is None:
         draft.set_slot(slot, since=at)
     if now.fault is None:
-        fault = Fault(code=UNREADABLE, message="its port does not tell whether it is on", since=draft.now)
+        hint = "a relay that nobody has used yet is known from its first power command on; else look at its driver"
+        fault = Fault(code=UNREADABLE, message="its port does not tell whether it is on", since=draft.now, hint=hint)
         draft.set_slot(slot, fault=fault)
 
 
