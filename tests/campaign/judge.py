@@ -105,7 +105,7 @@ class ByteJudge:
             number = self._life(line)
             if number is not None and line.before is not None:
                 self._pace.off(port.stack, line.before, number)
-            if port.changed is not None:
+            if port.changed is not None and line.op == "receive_byte":  # before a byte, nobody could see it any more
                 self.verdict.counts["changed on its way, then changed by itself"] += 1
                 port.changed = None
 

@@ -31,7 +31,7 @@ class Steps:
         self.cancelled: set[int] = set()
         self.outages: list[Outage] = []
         self.pins: list[Stuck] = []
-        self.touched: dict[Slot, float] = {}  # when a slot may have changed by itself
+        self.touched: dict[Slot, float] = {}  # until when a slot may have changed by itself
         self.said: list[Said] = []
         self.counts: Counter[str] = Counter()
         self._bystanders: frozenset[Slot] = frozenset()
@@ -177,7 +177,7 @@ class Steps:
     def stuck(self) -> None:
         """Hold a pin."""
         stack, for_s, now = self.dice.choice(STACKS), self.dice.uniform(0.05, 0.3), time.time()
-        self._touch(stack)
+        self._touch(stack, now + for_s + 0.5)
         self._arm(kind=FaultKind.STUCK, stack=stack, for_s=for_s)
         self.pins.append(Stuck(since=now, until=now + for_s + 0.5, stack=stack))  # the rack's ticks let go of it
 
@@ -186,13 +186,14 @@ class Steps:
         stack = self.dice.choice(STACKS) if stack is None else stack
         port = self.rig.ports()[stack]
         for_s = self.dice.uniform(0.01, 0.3) if self.dice.random() < 0.5 else None
-        self._touch(stack)
         began = time.time()
+        self._touch(stack, began)
         self._arm(kind=FaultKind.BROWNOUT, stack=stack, for_s=for_s)
         self.outages.append(Outage(t=began, stack=stack, port=port))
 
-    def _touch(self, stack: int) -> None:
-        self.touched |= dict.fromkeys(((stack, slot) for slot in range(6)), time.time())
+    def _touch(self, stack: int, until: float) -> None:
+        for slot in range(6):
+            self.touched[(stack, slot)] = max(until, self.touched.get((stack, slot), 0.0))
 
     # --- afterwards ---------------------------------------------------------------------------------------
 
