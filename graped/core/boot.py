@@ -41,7 +41,7 @@ def stage_seen(draft: Draft, event: StageSeen) -> None:
     draft.set_slot(event.slot, stage=stage, stage_since=since, stage_reason=reason, gate_open=opened)
     if stage is slot.stage:
         return
-    if stage is not None and not event.initial:
+    if stage not in (None, Stage.OFF) and not event.initial:  # that it is off is power's to say
         text = f"{draft.name(event.slot)} reached {stage.value}" + (f" ({reason})" if reason else "")
         draft.log(f"stage.{stage.value}", text, slot=event.slot)
 
