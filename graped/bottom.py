@@ -107,6 +107,6 @@ def judge_machine(config: Config) -> Iterator[str]:
         return
     for key, stack in relays.items():
         try:
-            gpio_relay.check(key, stack.options, gpio)
+            gpio_relay.check(stack.options, gpio)
         except DriverError as error:
             yield f"cluster.stacks.{key}.driver: {error.detail}; {error.hint}"

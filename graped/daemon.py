@@ -191,6 +191,7 @@ class _Daemon:
         try:
             await self._tasks(engine, service, pollers, display, listener, ground.resources.gpio)
         finally:
+            log.info("stopped; every slot stays as it is")
             store.journal.append("daemon.stopped", "graped stopped; every slot stays as it is")
             end_stages()
             self.lanes.close()
@@ -270,6 +271,7 @@ class _Daemon:
 
     def _display(self, engine: Engine, store: Store, ground: bottom.Bottom) -> DisplayService:
         def report(kind: str, message: str) -> None:
+            log.info("%s", message)
             store.journal.append(kind, message)
 
         return DisplayService(
@@ -301,7 +303,8 @@ class _Daemon:
                 await lane.run(watch, priority=Priority.COMMAND, by="over-temperature line")
                 break
             except PinError as error:
-                engine.post(DaemonFault(code="gpio", message=error.detail, hint=error.hint))
+                text = f"the over-temperature line is not watched: {error.detail}"
+                engine.post(DaemonFault(code="gpio", message=text, hint=error.hint))
             await asyncio.sleep(pause)
             pause = min(2 * pause, max(RETRY_S, self.config.poll.retry_max_s))
         engine.post(DaemonFault(code="gpio", message=""))

@@ -81,23 +81,13 @@ def judge(key: int, config: Config, answers: Mapping[int, Answer]) -> StackLocat
         case []:
             why = "; ".join(answer.why for _, answer in sorted(answers.items()))
             hints = {answer.hint: None for _, answer in sorted(answers.items()) if answer.hint}
-            raise Missing(f"stack {key} (address {address}) does not answer: {why}", hint=" ".join(hints))
+            raise Missing(f"nothing answers at address {address}: {why}", hint=" ".join(hints))
         case _:
             buses = " and ".join(map(str, found))
             raise Ambiguous(
-                f"stack {key}: address {address} answers on buses {buses}",
+                f"address {address} answers on buses {buses}",
                 hint=f"Say which one is meant: bus = {found[0]} or {found[-1]} under cluster.stacks.{key}.",
             )
-
-
-def locate(key: int, config: Config, buses: Mapping[int, PatientBus]) -> StackLocation:
-    """Locate a stack in this thread, where no lane uses the buses.
-
-    Raises: Missing, Ambiguous.
-    """
-    wanted = candidates(key, config)
-    answers = {bus: _ask_or_absent(bus, key, config, buses) for bus in wanted}
-    return judge(key, config, answers)
 
 
 async def find(key: int, config: Config, buses: Mapping[int, PatientBus], lanes: Lanes) -> StackLocation:

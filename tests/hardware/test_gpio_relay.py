@@ -137,7 +137,7 @@ def test_relays_that_would_let_go_are_refused_unless_accepted() -> None:
 
 
 def test_no_gpio_is_a_driver_error_with_a_hint() -> None:
-    with pytest.raises(DriverError, match="stack 3") as caught:
+    with pytest.raises(DriverError, match="relays need GPIO") as caught:
         build(None, Options(pins={0: 5}))
     assert caught.value.hint
 

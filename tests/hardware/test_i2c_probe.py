@@ -28,15 +28,23 @@ class Rig:
         self.buses = {n: PatientBus(wire, clock=clock, sleep=clock.sleep) for n, wire in self.wires.items()}
 
 
+def locate(key: int, config: Config, buses: dict[int, PatientBus]) -> StackLocation:
+    lanes = Lanes()
+    try:
+        return asyncio.run(probe.find(key, config, buses, lanes))
+    finally:
+        lanes.close()
+
+
 @pytest.mark.parametrize("bus", [0, 1])
 def test_a_stack_is_found_on_either_bus(bus: int) -> None:
     rig = Rig((bus, 3))
-    assert probe.locate(3, config(s3=Stack()), rig.buses) == StackLocation(bus=bus, address=3)
+    assert locate(3, config(s3=Stack()), rig.buses) == StackLocation(bus=bus, address=3)
 
 
 def test_asking_receives_bytes_from_the_port_and_sends_nothing() -> None:
     rig = Rig((1, 3))
-    probe.locate(3, config(s3=Stack()), rig.buses)
+    locate(3, config(s3=Stack()), rig.buses)
     seen = [(s.op, s.address) for wire in rig.wires.values() for s in wire.log]
     assert set(seen) == {("receive_byte", 0x3B)}
 
@@ -44,26 +52,26 @@ def test_asking_receives_bytes_from_the_port_and_sends_nothing() -> None:
 def test_a_stack_on_both_buses_is_ambiguous_unless_the_bus_is_given() -> None:
     rig = Rig((0, 2), (1, 2))
     with pytest.raises(probe.Ambiguous, match="address 2 answers on buses 0 and 1") as caught:
-        probe.locate(2, config(s2=Stack()), rig.buses)
+        locate(2, config(s2=Stack()), rig.buses)
     assert "bus = 0 or 1 under cluster.stacks.2" in caught.value.hint
-    assert probe.locate(2, config(s2=Stack(bus=0)), rig.buses) == StackLocation(bus=0, address=2)
+    assert locate(2, config(s2=Stack(bus=0)), rig.buses) == StackLocation(bus=0, address=2)
 
 
 def test_keys_from_8_on_are_on_bus_1_with_their_address_modulo_8() -> None:
     rig = Rig((0, 2), (1, 2))
-    assert probe.locate(10, config(s10=Stack()), rig.buses) == StackLocation(bus=1, address=2)
+    assert locate(10, config(s10=Stack()), rig.buses) == StackLocation(bus=1, address=2)
     assert rig.wires[0].log == []
 
 
 def test_an_address_of_its_own() -> None:
     rig = Rig((0, 6))
-    assert probe.locate(1, config(s1=Stack(address=6)), rig.buses) == StackLocation(bus=0, address=6)
+    assert locate(1, config(s1=Stack(address=6)), rig.buses) == StackLocation(bus=0, address=6)
 
 
 def test_a_missing_stack_says_what_every_bus_said() -> None:
     rig = Rig(buses=(1,))
     with pytest.raises(probe.Missing) as caught:
-        probe.locate(0, config(s0=Stack()), rig.buses)
+        locate(0, config(s0=Stack()), rig.buses)
     assert "there is no I2C bus 0" in caught.value.detail
     assert "nobody at 0x38 on bus 1" in caught.value.detail
 
@@ -72,7 +80,7 @@ def test_a_hung_bus_hides_nothing_on_the_other_and_costs_one_deadline() -> None:
     rig = Rig((1, 0))
     rig.wires[0].hung = True
     start = rig.wires[0].clock.now
-    assert probe.locate(0, config(s0=Stack()), rig.buses) == StackLocation(bus=1, address=0)
+    assert locate(0, config(s0=Stack()), rig.buses) == StackLocation(bus=1, address=0)
     assert rig.wires[0].clock.now - start < 0.25 + rig.wires[0].timeout_s
 
 
@@ -82,7 +90,7 @@ def test_noise_hides_no_second_stack() -> None:
         for wire in rig.wires.values():
             wire.noise = Noise(rng=random.Random(seed), nack=0.4)
         with pytest.raises(probe.Ambiguous):
-            probe.locate(0, config(s0=Stack()), rig.buses)
+            locate(0, config(s0=Stack()), rig.buses)
 
 
 def test_each_bus_is_asked_in_its_own_lane() -> None:

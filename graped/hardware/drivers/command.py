@@ -170,7 +170,7 @@ def build(key: int, stack: Stack, resources: Resources) -> PowerDriver:
     if resources.simulated_port is not None:
         return resources.simulated_port(key)
     if resources.runner is None:
-        raise DriverError(f"stack {key}: commands cannot be run here")
+        raise DriverError("commands cannot be run here")
     devices = {slot: stack.devices.get(slot) for slot in options.slots}
     names = {
         slot: device.name if device and device.name else SlotId(key, slot).default_name

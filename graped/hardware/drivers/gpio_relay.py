@@ -118,19 +118,19 @@ def build(key: int, stack: Stack, resources: Resources) -> GpioRelay:
     """Make the driver of one stack; raise DriverError as ``check`` does."""
     options = stack.options
     assert isinstance(options, Options)
-    return GpioRelay(check(key, options, resources.gpio), options)
+    return GpioRelay(check(options, resources.gpio), options)
 
 
-def check(key: int, options: Options, gpio: Gpio | None) -> Gpio:
+def check(options: Options, gpio: Gpio | None) -> Gpio:
     """Give the GPIO to use; raise DriverError where there is none, or where relays would not stay as they are."""
     if gpio is None:
         raise DriverError(
-            f"stack {key}: relays need GPIO, and this machine has none",
+            "relays need GPIO, and this machine has none",
             hint="Install grape[gpio-lgpio] or grape[gpio] on a Raspberry Pi.",
         )
     if not (options.accept_power_loss or gpio.keeps_outputs()):
         raise DriverError(
-            f"stack {key}: relays would let go whenever graped ends, because the kernel frees its lines",
+            "relays would let go whenever graped ends, because the kernel frees its lines",
             hint="Boot with pinctrl_bcm2835.persist_gpio_outputs=1 (pinctrl_rp1 on a Pi 5), "
             "or set accept_power_loss = true.",
         )

@@ -94,7 +94,7 @@ class SimPort:
             case None:
                 return answer
             case FaultKind.NACK | FaultKind.MISSING:
-                raise BusNack(f"stack {self._stack}: its simulated outlet does not answer")
+                raise BusNack("the simulated outlet does not answer")
             case FaultKind.TIMEOUT:
                 raise BusTimeout(f"stack {self._stack}: its simulated outlet timed out")
             case other:
