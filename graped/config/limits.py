@@ -69,7 +69,6 @@ _BUS = _count(0, 1, "an I2C bus")
 _BCM_PIN = _count(0, 27, "a BCM pin number")
 _FLAG = Annotated[bool, Expected("true or false")]
 HOST_NAME = _text(_HOST_NAME, "a host name (letters, digits and inner dashes, at most 63)")
-BCM_PINS: Final = range(28)  # those on the header of a Pi
 
 LIMITS: Final[dict[type, dict[str, Any]]] = {
     types.Device: {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from graped.model import PortLayout, PortReading, Power
 
@@ -22,15 +22,6 @@ def encode(layout: PortLayout, base: int, changes: Mapping[int, bool]) -> int:
         mask = 1 << layout.bits[slot]
         value = value | mask if on is not layout.active_low else value & ~mask
     return (value & ~layout.spare_mask) | (layout.spare & layout.spare_mask)
-
-
-def base_of(layout: PortLayout, reading: PortReading, value: int, slots: Iterable[int]) -> int:
-    """Tell what ``value`` is written over: bits of ``slots`` that nobody knows count as opposite, so as a change."""
-    asked = 0
-    for slot in slots:
-        asked |= 1 << layout.bits[slot]
-    unknown = asked & ~reading.known
-    return (reading.value & ~unknown) | (~value & unknown)
 
 
 def siblings(layout: PortLayout, slot: int) -> frozenset[int]:
@@ -66,11 +57,3 @@ def at_reset(layout: PortLayout, reading: PortReading) -> bool:
 def powers(layout: PortLayout, reading: PortReading) -> dict[int, Power]:
     """Tell the power of every slot."""
     return {slot: decode(layout, reading, slot) for slot in layout.bits}
-
-
-def split_groups(layout: PortLayout, slots: Iterable[int]) -> list[frozenset[int]]:
-    """Group slots by the bit that switches them, in the order given."""
-    groups: dict[int, set[int]] = {}
-    for slot in slots:
-        groups.setdefault(layout.bits[slot], set()).add(slot)
-    return [frozenset(group) for group in groups.values()]
