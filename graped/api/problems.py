@@ -114,11 +114,15 @@ def _methods(app: FastAPI, request: Request) -> list[str]:
 
 
 def _of_validation(found: Sequence[Any]) -> Problem:
-    told = [f"{_place(one['loc'])}: {one['msg']}" for one in found]
+    told = [_told(one) for one in found]
     kind = errors.RequestError
     return problem(422, kind.code, kind.title, "; ".join(told)[:1000], problems=told)
 
 
-def _place(loc: Sequence[object]) -> str:
-    names = [str(part) for part in loc[1:]] or [str(part) for part in loc]
-    return ".".join(names)
+def _told(one: Any) -> str:
+    """Say one thing that pydantic found, without its own words for types and exceptions."""
+    if one.get("type") == "json_invalid":  # the gate of queries finds things of its own, without a type
+        return f"body: not JSON: {one['ctx']['error']}, at character {one['loc'][-1]}"
+    loc = [part for part in map(str, one["loc"]) if "constrained" not in part]  # a member of a union, named by type
+    place = ".".join(loc[1:] or loc)
+    return f"{place}: {str(one['msg']).removeprefix('Value error, ')}"

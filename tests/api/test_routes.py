@@ -136,6 +136,12 @@ def test_a_wrong_request_switches_nothing(served: Served, client: Client, body: 
     assert served.rack.state.jobs == {}
 
 
+def test_what_is_wrong_with_a_body_is_told_in_plain_words(client: Client) -> None:
+    with pytest.raises(ApiError) as raised:
+        client.post("/v1/power", {"nodes": [], "verb": "on"})
+    assert all("constrained" not in problem for problem in raised.value.problems)
+
+
 def test_long_poll_ends_with_the_change(served: Served, client: Client) -> None:
     now = client.get("/v1/revision")["revision"]
     began = time.monotonic()

@@ -63,6 +63,14 @@ def test_the_kernel_tells_who_asks(served: Served, client: Client) -> None:
     assert by.endswith(f") pid {os.getpid()}")
 
 
+def test_a_body_that_is_not_json_says_where(served: Served) -> None:
+    head = b"POST /v1/power HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\nContent-Length: 1\r\n\r\n"
+    answer = _exchange(served.path, head + b"{")
+    _problem(answer, 422, "bad_request")
+    assert answer[2]["detail"].startswith("body: not JSON: ")
+    assert answer[2]["detail"].endswith("at character 1")
+
+
 def test_no_header_changes_who_asks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FORWARDED_ALLOW_IPS", "*")
     body = b'{"nodes": "worker-0-0", "verb": "on"}'
