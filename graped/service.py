@@ -136,6 +136,8 @@ class Service:
         changes = "; ".join(report.changed) or "nothing changed"
         self.journal.append("config.reloaded", f"the configuration was read again: {changes}",
                             fields={"needs_restart": list(report.needs_restart)})  # fmt: skip
+        if not report.changed:
+            log.info("configuration: nothing changed")
         for line in report.needs_restart:
             log.warning("needs a restart: %s", line)
         return report
