@@ -213,5 +213,5 @@ def test_in_a_simulation_no_command_is_run() -> None:
 
     driver = spec.build(4, Stack(driver="command", options=PM), Resources(None, lambda key: Port()))
     assert driver.lane == "sim-4"
-    with pytest.raises(DriverError, match="stack 4"):
+    with pytest.raises(DriverError, match="commands cannot be run"):
         spec.build(4, Stack(driver="command", options=PM), Resources(None))
