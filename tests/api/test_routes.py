@@ -226,8 +226,6 @@ def test_simulator(client: Client) -> None:
     assert client.post("/v1/sim/knob", {"turn": -2, "press": True})["lines"] == ["test  turn -2", "pressed 1"]
     with pytest.raises(ApiError, match="kind"):
         client.post("/v1/sim/faults", {"kind": "earthquake"})
-    with pytest.raises(errors.NotFound, match="no stack 9"):
-        client.post("/v1/sim/faults", {"kind": "nack", "stack": 9})
 
 
 def test_real_hardware_has_no_simulator(tmp_path: Path) -> None:
