@@ -104,7 +104,7 @@ class ByteJudge:
             self.verdict.counts["port changed by itself"] += 1
             number = self._life(line)
             if number is not None and line.before is not None:
-                self._pace.off(port.stack, line.before, number)
+                self._pace.nature(port.stack, line.before, number)
             if port.changed is not None and line.op == "receive_byte":  # before a byte, nobody could see it any more
                 self.verdict.counts["changed on its way, then changed by itself"] += 1
                 port.changed = None
@@ -270,12 +270,13 @@ class ByteJudge:
             if moved.get(slot) is on:
                 number = next(n for n in purpose.jobs if (port.stack, slot) in self._evidence.commands[n].slots)
                 port.landed[slot] = _Landed(number, on)
-        if line.flipped and line.after != line.before and line.after != line.data:
+        origin = base if before is None else port.origin
+        if line.flipped and line.after not in (line.before, line.data):
             self.verdict.counts["bytes that arrived changed"] += 1
             if any(slot not in asked for slot in moved):
                 self.verdict.counts["bytes that switched another slot on their way"] += 1
-            port.changed = line
-            port.origin = base if before is None else port.origin
+            if line.after != origin:  # else everything is as before
+                port.changed, port.origin = line, origin
         elif before is not None and line.after == before.after != line.data:
             port.changed = before  # this one never arrived
 

@@ -42,6 +42,13 @@ class Pace:
             if moved.get(slot):
                 self._came_on(life, (stack, slot), line)
 
+    def nature(self, stack: int, port: int, number: int) -> None:
+        """Forget what went off by itself: it draws nothing, and nobody may have seen that it was on."""
+        life = self._lives.setdefault(number, _Life())
+        if stack in life.last and not is_on(port, life.last[stack][1][1]):
+            del life.last[stack]
+        self.off(stack, port, number)
+
     def off(self, stack: int, port: int, number: int) -> None:
         """Forget the slots that a port shows as off."""
         life = self._lives.setdefault(number, _Life())

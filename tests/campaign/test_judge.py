@@ -39,6 +39,16 @@ def test_a_repair_may_be_lost_or_flipped_too() -> None:
     assert forger.blamed() == []
 
 
+def test_a_flip_that_leaves_everything_as_it_was_needs_no_repair() -> None:
+    forger = asked().read().send(A_ON, arrives=flip(A_ON, 3)).read().send(A_ON, arrives=OFF).read()
+    assert forger.blamed() == []
+
+
+def test_what_an_outage_switched_off_counts_to_no_stagger() -> None:
+    forger = asked("on", 0, 1).read().send(A_ON).read(1).lose_power().read().send(B_ON).read()
+    assert forger.blamed() == []
+
+
 def test_a_change_between_read_and_byte_is_counted_apart() -> None:
     verdict = asked("off", 1, port=BOTH_ON).read().lose_power().send(A_ON).read().judged()
     assert verdict.violations == []

@@ -125,9 +125,15 @@ def event(kind: str, t: float, **fields: object) -> Told:
     ],
 )
 def test_an_outage_that_could_be_seen_is_told(reads: int, told: list[Told], blamed: bool) -> None:
-    forger = Forger(port=A_ON).read(reads, by="poll stack 0").wait(0.2).lose_power()
+    forger = Forger(port=A_ON).read(reads, by="poll stack 0").wait(0.2).lose_power().read(by="poll stack 0")
     found = judge_outages(forger.evidence(), Reads(forger.lines, forger.evidence()), told, 50.0)
     assert bool(found.violations) is blamed
+
+
+def test_an_outage_that_a_byte_on_its_way_undid_could_not_be_seen() -> None:
+    forger = asked("on", 1, port=A_ON).read(20).wait(0.2).lose_power().send(BOTH_ON).read()
+    found = judge_outages(forger.evidence(), Reads(forger.lines, forger.evidence()), [], 50.0)
+    assert (found.violations, found.counts["outages that could not be seen"]) == ([], 1)
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def judge_outages(evidence: Evidence, reads: Reads, told: Sequence[Told], end: f
     verdict = Verdict()
     reports = [one for one in told if one.kind in REPORTS]
     for outage in evidence.outages:
-        if not _was_seen(outage, evidence.lives, reads):
+        if not _was_seen(outage, evidence.lives, reads) or not _could_be_seen(outage, reads):
             verdict.counts["outages that could not be seen"] += 1
             continue
         found = (one for one in reports if one.stack == outage.stack and 0 <= one.t - outage.t + ROUNDING_S <= REPORT_S)
@@ -161,6 +161,12 @@ def _was_seen(outage: Outage, lives: Sequence[Life], reads: Reads) -> bool:
         if row == SURE_READS:
             return True
     return False
+
+
+def _could_be_seen(outage: Outage, reads: Reads) -> bool:
+    """Whether the port was read before a byte that was on its way switched slots on again."""
+    later = reads.between(outage.stack, outage.t, outage.t + REPORT_S)
+    return next((line.before for line in later if line.before != outage.port), None) == ALL_OFF
 
 
 def judge_crashes(crashed: Iterable[Crashed], told: Sequence[Told]) -> Verdict:
