@@ -59,6 +59,7 @@ class Options:
 def run(options: Options) -> int:
     """Run until told to stop; return the exit code (0 as asked, 1 could not run, 2 bad configuration)."""
     logs.set_up(options.log_level, RequestIdFilter())
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload asked before we serve must not end us
     try:
         source = _source(options)
         loaded = source.load()

@@ -181,3 +181,18 @@ def test_real_hardware_that_is_not_there_is_a_fault_of_its_stacks_only(tmp_path:
     finally:
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def test_a_reload_asked_during_the_start_does_not_end_it(tmp_path: Path) -> None:
+    daemon = Daemon(tmp_path)
+    command = [BIN / "graped", "--simulate", "--config", daemon.config, "--state-dir", daemon.state]
+    process = daemon.process = subprocess.Popen([*command, "--socket", daemon.socket], stderr=subprocess.DEVNULL)
+    try:
+        wait_until(lambda: (daemon.state / "sim.pid").exists())
+        for _ in range(50):
+            process.send_signal(signal.SIGHUP)
+            time.sleep(0.01)
+        wait_until(lambda: daemon.cli("version").returncode == 0)
+        assert daemon.stop() == 0
+    finally:
+        daemon.__exit__()
