@@ -26,6 +26,7 @@ from tests.campaign.wire import ALL_OFF, Line, Purpose, Slot, changed_slots, is_
 EQUAL_READS = 6
 STEADY_READS = 3  # who read a byte so often in a row knows that it arrived
 SURELY_VERIFIED = 2 * EQUAL_READS  # true reads in a row, in whatever sessions: one of these must have counted
+REPAIR_S = 1.0  # a pin that is held within so long after a byte may have kept it from being repaired
 GRACE_S = 1.0  # a byte on its way is not called back when its job is superseded or cancelled
 
 
@@ -116,19 +117,20 @@ class ByteJudge:
         if number is not None and self._evidence.lives[number].killed:
             self.verdict.counts["changed on its way, then killed"] += 1
             self.crashed.append(Crashed(stack=port.stack, line=line))
-        elif excuse := self._excuse(port, line):
+        elif excuse := self._excuse(port, line, line.t + REPAIR_S):
             self.verdict.counts[f"changed on its way {excuse}"] += 1
         else:
             self.verdict.blame("a byte arrived changed and was never repaired", line)
 
-    def _excuse(self, port: _Port, line: Line) -> str:
+    def _excuse(self, port: _Port, line: Line, until: float) -> str:
         """Why a byte that arrived changed may stay unrepaired, though graped lived on."""
         if line.after == ALL_OFF and not port.known:
             return "into what looks like an outage"  # and nobody else used the bus before it could be read back
-        return "while a pin was held" if self._is_held(port, line.t) else ""
+        return "while a pin was held" if self._is_held(port, line.t, until) else ""
 
-    def _is_held(self, port: _Port, t: float) -> bool:
-        return any(one.stack == port.stack and one.since <= t <= one.until for one in self._evidence.stuck)
+    def _is_held(self, port: _Port, since: float, until: float) -> bool:
+        pins = (one for one in self._evidence.stuck if one.stack == port.stack)
+        return any(one.since <= until and since <= one.until for one in pins)
 
     def _life(self, line: Line) -> int | None:
         return life_at(self._evidence.lives, line.t)
@@ -224,12 +226,12 @@ class ByteJudge:
         assert sent.data is not None
         if len(changed_slots(base, sent.data)) != 1:
             return ""
-        if self._is_held(port, line.t):
+        if self._is_held(port, line.t, line.t):
             return "stuck pins"
         return "outages" if base == ALL_OFF and not port.steady else ""
 
     def _repair(self, port: _Port, changed: Line, line: Line) -> None:
-        if line.data != changed.data and (excuse := self._excuse(port, changed)):
+        if line.data != changed.data and (excuse := self._excuse(port, changed, line.t)):
             self.verdict.counts[f"changed on its way {excuse}"] += 1
             return
         if line.data != changed.data:
@@ -266,6 +268,9 @@ class ByteJudge:
         assert line.before is not None
         assert line.after is not None
         moved = changed_slots(line.before, line.after)
+        for slot, on in moved.items():
+            if slot in port.landed and port.landed[slot].on is not on:
+                del port.landed[slot]  # a bit that flipped on the way undid it: it may be switched again
         for slot, on in asked.items():
             if moved.get(slot) is on:
                 number = next(n for n in purpose.jobs if (port.stack, slot) in self._evidence.commands[n].slots)
