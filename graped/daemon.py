@@ -132,12 +132,16 @@ class _Daemon:
         return 0
 
     async def _record(self, listener: Listener, ground: bottom.Bottom, database: Path) -> None:
-        """Serve with the store open; what ends in an error does not end clean."""
+        """Serve with the store open; what ends in an error does not end clean.
+
+        Nor does a run that followed a crash and was stopped before it had read what the crash left in the ports.
+        """
         store = await Store.open(database, self.clock, self.config.store)
         clean = False
         try:
-            await self._serve(store, listener, ground)
-            clean = True
+            engine = await self._serve(store, listener, ground)
+            stacks, past = engine.state.stacks, store.remembered()
+            clean = past.clean_stop or all(stacks[key].adopted for key in past.ports if key in stacks)
         finally:
             await store.close(clean=clean)
 
@@ -154,7 +158,7 @@ class _Daemon:
             nodes=options.sim_nodes,
         )
 
-    async def _serve(self, store: Store, listener: Listener, ground: bottom.Bottom) -> None:
+    async def _serve(self, store: Store, listener: Listener, ground: bottom.Bottom) -> Engine:
         specs = self.source.drivers
         stacks = self.config.cluster.stacks
         state = initial(
@@ -196,6 +200,7 @@ class _Daemon:
             store.journal.append("daemon.stopped", "graped stopped; every slot stays as it is")
             end_stages()
             self.lanes.close()
+        return engine
 
     async def _tasks(
         self,
