@@ -65,7 +65,9 @@ class Rig:
 
     def configure(self, policy: str) -> None:
         """Write the configuration; it is in force after a start or a SIGHUP."""
-        (self.room / "config.toml").write_text(self._config.replace("{policy}", policy))
+        fresh = self.room / "config.new"
+        fresh.write_text(self._config.replace("{policy}", policy))
+        fresh.replace(self.room / "config.toml")
         self.policies.append(PolicySpan(t=time.time(), policy=policy))
 
     def spawn(self) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from graped.hardware.sim.client import SimBus
+from graped.hardware.sim.faults import FaultKind, SimFault
 from tests.campaign.board import PLACES, config
 from tests.campaign.campaign import room
 from tests.campaign.rig import Rig
@@ -111,6 +112,21 @@ def test_a_slot_that_changed_while_graped_was_dead_is_told_and_left(rig: Rig, po
     assert adopt(rig)["worker-0-2"] == "off"
     assert {line.op for line in lines(rig)[seen:]} == {"receive_byte"}
     assert rig.ports()[0] == changed
+    assert "port.changed_during_crash" in kinds(rig)
+
+
+def test_a_stop_before_the_ports_were_read_does_not_hide_a_crash(rig: Rig) -> None:
+    rig.start()
+    light(rig)
+    rig.end(signal.SIGKILL)
+    others = SimBus(rig.state, 0)
+    others.send_byte(0x38, 0xFF)
+    others.close()
+    rig.rack.add_fault(SimFault(kind=FaultKind.MISSING, stack=0))
+    rig.start()
+    rig.end(signal.SIGTERM)
+    rig.rack.clear_faults()
+    adopt(rig)
     assert "port.changed_during_crash" in kinds(rig)
 
 

@@ -195,7 +195,11 @@ def judge_policies(evidence: Evidence, history: History, told: Sequence[Told]) -
         verdict.counts[f"policy {command.policy} acted"] += 1
         (stack,) = {stack for stack, _ in command.slots}
         if command.policy not in _in_force(evidence, command.asked):
-            verdict.blame(f"policy {command.policy} acted and was not in force", t=command.asked)
+            verdict.blame(
+                f"policy {command.policy} acted at {command.asked:.3f} and was not in force: "
+                f"{[span for span in evidence.policies if abs(span.t - command.asked) < 5]}",
+                t=command.asked,
+            )
         if not _lay_dark(evidence, told, stack, command.asked):
             verdict.blame(f"policy {command.policy} switched stack {stack} on without an outage", t=command.asked)
         for slot in command.slots if command.policy == "restore" else ():
@@ -227,7 +231,7 @@ def _wanted_on(evidence: Evidence, history: History, slot: Slot, restore: Comman
     """Whether the last thing that somebody asked of it is on, or it was on since it was asked off."""
     commands = (one for one in evidence.commands.values() if one.outcome != FORGOTTEN)
     before = [one for one in commands if slot in one.slots and one.id < restore.id]
-    offs = [one.asked for one in before if one.verb == "off"]
+    offs = [one.asked for one in before if one.verb == "off" and one.results.get(slot) != "cancelled"]
     since = max(offs, default=0.0)
     return any(one.verb != "off" and one.asked >= since for one in before) or True in history.within(
         slot, since, restore.asked
