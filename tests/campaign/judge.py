@@ -187,10 +187,10 @@ class ByteJudge:
         for slot, on in changed_slots(base, line.data).items():
             if again and is_on(port.origin, slot) is on:
                 self.verdict.counts["slots repaired"] += 1
-            elif self._asked(port, slot, on, purpose, line):
-                asked[slot] = on
             elif cause := self._looked_flipped(port, base, line):
                 self.verdict.counts[f"{cause} that looked like a flipped bit"] += 1
+            elif self._asked(port, slot, on, purpose, line):
+                asked[slot] = on
             else:
                 self.verdict.blame(f"slot {slot} of stack {port.stack} is switched {_word(on)}, unasked", line)
         self._arrived(port, line, base, asked, changed if again else None)
