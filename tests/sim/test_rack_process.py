@@ -247,6 +247,7 @@ def test_a_listener_that_never_reads_holds_up_nobody_and_is_let_go(state_dir: Pa
         heard = [0]
         reader = threading.Thread(target=lambda: [heard.__setitem__(0, heard[0] + 1) for _ in lines_of(awake)])
         reader.start()
+        until(lambda: heard[0] == 16, 20)  # it listens; what changed before would not be told
         began = time.monotonic()
         for done in range(1, 2501):
             bus.send_byte(PORT, 0x81)
