@@ -43,12 +43,12 @@ class Agreement:
     value: int | None = None  # the last read
     run: int = 0  # how many reads in a row gave ``value``
     reads: int = 0
-    stood: int | None = None  # the last value before this one that stood for a while
+    stood: int | None = None  # the first value that stood for a while, once another one came
 
     def feed(self, raw: int) -> Self:
         """Take one more read."""
         same = raw == self.value
-        stood = self.value if not same and self.run >= STEADY_RUN else self.stood
+        stood = self.value if self.stood is None and not same and self.run >= STEADY_RUN else self.stood
         return replace(self, value=raw, run=self.run + 1 if same else 1, reads=self.reads + 1, stood=stood)
 
     @property

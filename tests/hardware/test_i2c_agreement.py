@@ -92,3 +92,16 @@ def test_what_counts_was_read_often_enough(raws: list[int], verified: int | None
         runs = [taken[start : start + FULL_RUN] for start in range(len(taken) - FULL_RUN)]
         assert not any(len(set(run)) == 1 for run in runs)
         assert taken[:2] != [verified, verified]
+
+
+@pytest.mark.parametrize("between", [[], [0xBC], [0xFF, 0xFF, 0xFF, 0xFB]])
+def test_a_value_that_follows_another_steady_one_does_not_count_around_a_write(between: list[int]) -> None:
+    """However often noise interrupts the new one: the port changed while it was read."""
+    reads = iter([TRUE] * 3 + between + [0xFF] * 6)
+    with pytest.raises(PortUnsure, match="changed while it was read"):
+        settle(lambda: next(reads), None)
+
+
+def test_a_value_that_noise_interrupts_still_counts_around_a_write() -> None:
+    reads = iter([TRUE, TRUE, TRUE, 0xBC, TRUE, TRUE, TRUE, TRUE, 0xB9, *[TRUE] * 6])
+    assert settle(lambda: next(reads), None) == TRUE
