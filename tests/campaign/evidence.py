@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from tests.campaign.wire import Line, Place, Slot
 
 FOREVER = float("inf")
+LAST_FRAME_S = 0.3  # so long after graped's death the rack may work on what it had asked for
 FORGOTTEN = "forgotten in a crash"  # accepted, and killed before anything of it was written anywhere
 
 
@@ -160,4 +161,4 @@ class History:
 def life_at(lives: Sequence[Life], t: float) -> int | None:
     """Number the life a moment belongs to; one frame may still be in the rack's hands when graped dies."""
     number = bisect_right(lives, t, key=lambda life: life.start) - 1
-    return number if number >= 0 and t <= lives[number].end + 0.3 else None
+    return number if number >= 0 and t <= lives[number].end + LAST_FRAME_S else None

@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tests.campaign.evidence import Command, Crashed, Evidence, Verdict, life_at
+from tests.campaign.evidence import LAST_FRAME_S, Command, Crashed, Evidence, Verdict, life_at
 from tests.campaign.pace import Pace
 from tests.campaign.wire import ALL_OFF, Line, Purpose, Slot, changed_slots, is_on, purpose_of
 
@@ -133,7 +133,14 @@ class ByteJudge:
         return any(one.since <= until and since <= one.until for one in pins)
 
     def _life(self, line: Line) -> int | None:
-        return life_at(self._evidence.lives, line.t)
+        """Number the life a line belongs to; a dead one's last frame may wait for the bus while the next one starts."""
+        lives, number = self._evidence.lives, life_at(self._evidence.lives, line.t)
+        purpose = purpose_of(line.by)
+        if not number or purpose is None or line.t > lives[number - 1].end + LAST_FRAME_S:
+            return number
+        command = self._evidence.commands.get(purpose.jobs[0])
+        earlier = command is not None and life_at(lives, command.asked) == number - 1
+        return number - 1 if earlier else number
 
     # --- reads --------------------------------------------------------------------------------------------
 

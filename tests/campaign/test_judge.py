@@ -63,6 +63,14 @@ def test_a_byte_that_was_killed_before_its_repair_is_counted_apart() -> None:
     assert verdict.counts["changed on its way, then killed"] == 1
 
 
+def test_the_last_frame_of_a_dead_graped_may_wait_for_the_bus() -> None:
+    forger = asked().read()
+    forger.lives = [Life(start=0.0, end=forger.now, killed=True), Life(start=forger.now + 0.05)]
+    verdict = forger.wait(0.1).send(A_ON, arrives=flip(A_ON, 3)).wait(1.0).read(by="poll stack 0").judged()
+    assert verdict.violations == []
+    assert verdict.counts["changed on its way, then killed"] == 1
+
+
 def test_a_held_pin_may_look_like_a_flipped_bit() -> None:
     forger = asked("off", 1, port=BOTH_ON).read().send(A_ON)
     forger.port = flip(A_ON, 4)

@@ -228,11 +228,9 @@ def _lay_dark(evidence: Evidence, told: Sequence[Told], stack: int, t: float) ->
 
 
 def _wanted_on(evidence: Evidence, history: History, slot: Slot, restore: Command) -> bool:
-    """Whether the last thing that somebody asked of it is on, or it was on since it was asked off."""
-    commands = (one for one in evidence.commands.values() if one.outcome != FORGOTTEN)
-    before = [one for one in commands if slot in one.slots and one.id < restore.id]
-    offs = [one.asked for one in before if one.verb == "off" and one.results.get(slot) != "cancelled"]
-    since = max(offs, default=0.0)
-    return any(one.verb != "off" and one.asked >= since for one in before) or True in history.within(
-        slot, since, restore.asked
-    )
+    """Whether the last thing that somebody asked of it is not an off, or it was on since it was asked off."""
+    asked = (one for one in evidence.commands.values() if slot in one.slots and one.id < restore.id)
+    last = max((one for one in asked if one.outcome != FORGOTTEN), key=lambda one: one.id, default=None)
+    if last is None or last.verb != "off" or last.results.get(slot) == "cancelled":
+        return True  # a cancelled off is taken back: what is, is wanted
+    return True in history.within(slot, last.asked if last.ended is None else last.ended, restore.asked)
