@@ -13,8 +13,8 @@ from graped.hardware.drivers.registry import Resources
 from graped.hardware.late_gpio import LateGpio
 from graped.hardware.probe import BUSES
 from graped.hardware.protocols import I2cBus
-from graped.hardware.runner import SubprocessRunner
 from graped.hardware.sim.client import SimControl
+from graped.runner import SubprocessRunner
 
 SIM_TIMEOUT_S = 0.05  # of one transaction, as the real adapter is set
 

@@ -93,6 +93,51 @@ class TooLarge(RequestError):
     title = "The request body is too large"
 
 
+# --- images, roots, servers -----------------------------------------------------------------------------
+
+
+class BadImage(RequestError):
+    """What was given is no image that a node could boot: truncated, no Linux in it, names that lead out of it."""
+
+    code = "bad_image"
+    title = "This cannot be used as an image"
+
+
+class InUse(Conflict):
+    """An image or root that somebody needs."""
+
+    code = "in_use"
+    title = "Still in use"
+
+
+class NodeOn(Conflict):
+    """Something that needs the node to be off."""
+
+    code = "node_on"
+    title = "The node is on"
+
+
+class NetbootOff(Conflict):
+    """A netboot request to a daemon whose ``netboot.active`` is false."""
+
+    code = "netboot_off"
+    title = "Netbooting is not switched on"
+
+
+class Cancelled(Conflict):
+    """Long work was cancelled; what it had begun is undone."""
+
+    code = "cancelled"
+    title = "Cancelled"
+
+
+class ServerError(GrapeError):
+    """A DHCP, TFTP or NFS server, or the network it serves, is not as it should be."""
+
+    code = "server"
+    title = "A server of the cluster does not work"
+
+
 # --- configuration ------------------------------------------------------------------------------------
 
 
@@ -196,7 +241,29 @@ class DriverError(HardwareError):
     code = "driver"
 
 
+class DriverTimeout(DriverError):
+    """A power driver's command was stopped because it did not end in its time."""
+
+
 # --- the machine --------------------------------------------------------------------------------------
+
+
+class CommandFailed(GrapeError):
+    """Another program could not be started, or did not end as it should."""
+
+    code = "command"
+    title = "A program that graped runs has failed"
+
+
+class CommandTimeout(CommandFailed):
+    """A program was stopped because it did not end in its time."""
+
+
+class NoSpace(Conflict):
+    """A file system has too little room for what was asked."""
+
+    code = "no_space"
+    title = "Not enough free space"
 
 
 class StoreError(GrapeError):

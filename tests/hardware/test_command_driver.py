@@ -9,11 +9,11 @@ import pytest
 
 from graped.config.types import Device, Stack
 from graped.core import port
-from graped.errors import DriverError
+from graped.errors import CommandFailed, CommandTimeout, DriverError
 from graped.hardware.drivers.command import Options, spec
 from graped.hardware.protocols import PowerDriver
-from graped.hardware.runner import CommandTimeout, Output, Runner
 from graped.model import PortLayout, PortReading, Power
+from graped.runner import Output, Runner
 
 PM = Options(
     on=("pm", "-1", "{name}"),
@@ -53,7 +53,7 @@ class Plugs:
     ) -> Output:
         self.ran.append(argv)
         if argv[-1] in self.broken:
-            raise DriverError(f"{argv[0]} ended with code 1: no such plug")
+            raise CommandFailed(f"{argv[0]} ended with code 1: no such plug")
         if argv[-1] in self.hanging:
             raise CommandTimeout(f"{argv[0]} did not end")
         match argv:

@@ -41,10 +41,10 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from graped.config.types import DriverSpec, Stack
-from graped.errors import DriverError
+from graped.errors import CommandFailed, CommandTimeout, DriverError, DriverTimeout
 from graped.hardware.protocols import PowerDriver
-from graped.hardware.runner import CommandTimeout, Runner
 from graped.model import PortLayout, PortReading, SlotId
+from graped.runner import Runner
 
 SLOTS = range(6)
 PLACEHOLDER = re.compile(r"\{(stack|slot|name|arg)\}")
@@ -150,7 +150,7 @@ class CommandPort:
         for slot, outlet in self._outlets.items():
             try:
                 outputs[slot] = self._run(outlet.query)
-            except CommandTimeout as error:
+            except DriverTimeout as error:
                 failure = error
                 break  # the next ones would take as long: leave the rest unknown
             except DriverError as error:
@@ -160,7 +160,11 @@ class CommandPort:
         return outputs
 
     def _run(self, argv: tuple[str, ...]) -> str:
-        return self._runner.run(argv, timeout_s=self._options.timeout_s).stdout
+        try:
+            return self._runner.run(argv, timeout_s=self._options.timeout_s).stdout
+        except CommandFailed as error:
+            kind = DriverTimeout if isinstance(error, CommandTimeout) else DriverError
+            raise kind(error.detail, hint=error.hint, **error.fields) from error
 
 
 def build(key: int, stack: Stack, resources: Resources) -> PowerDriver:

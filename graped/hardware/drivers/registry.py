@@ -15,7 +15,7 @@ from typing import Self
 from graped.config.types import DriverSpec
 from graped.hardware.bus import PatientBus
 from graped.hardware.protocols import Gpio, PowerDriver
-from graped.hardware.runner import Runner
+from graped.runner import Runner
 
 GROUP = "grape.power_drivers"
 

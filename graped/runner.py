@@ -15,16 +15,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import IO, Protocol
 
-from graped.errors import DriverError
+from graped.errors import CommandFailed, CommandTimeout
 
 OUTPUT_LIMIT_BYTES = 65_536  # more than any power tool says of a whole rack
 STDERR_LINES = 3  # how many of the last lines are told in an error
 KEPT_NAMES = ("PATH", "HOME")  # all that a tool inherits: where programs are, and its own configuration
 LOOK_S = 0.1  # how often a silent program is looked after
-
-
-class CommandTimeout(DriverError):
-    """A program was stopped because it did not end in its time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +77,7 @@ class SubprocessRunner:
     ) -> Output:
         """Run ``argv`` to its end and return what it wrote to stdout.
 
-        Raises DriverError where it cannot be started, says too much, or exits with an unexpected code, and
+        Raises CommandFailed where it cannot be started, says too much, or exits with an unexpected code, and
         CommandTimeout where it does not end in ``timeout_s``. Whatever it started is stopped with it.
         """
         child = self._start(argv, env)
@@ -103,11 +99,11 @@ class SubprocessRunner:
                 start_new_session=True,  # so that what it starts can be stopped with it
             )
         except FileNotFoundError:
-            raise DriverError(
+            raise CommandFailed(
                 f"cannot run {argv[0]}: no such program", hint="Install it, or give its full path."
             ) from None
         except OSError as error:
-            raise DriverError(f"cannot run {argv[0]}: {error.strerror}") from error
+            raise CommandFailed(f"cannot run {argv[0]}: {error.strerror}") from error
 
     def _listen(
         self, child: subprocess.Popen[bytes], name: str, heard: _Heard, deadline: float, timeout_s: float
@@ -124,7 +120,7 @@ class SubprocessRunner:
                 if not _read_once(selector, min(left_s, LOOK_S)) and child.poll() is not None:
                     break  # something that it left behind holds a pipe open
                 if len(heard.stdout) > self._limit:
-                    raise DriverError(f"{name} wrote more than {self._limit} bytes and was stopped")
+                    raise CommandFailed(f"{name} wrote more than {self._limit} bytes and was stopped")
                 del heard.stderr[: -self._limit]
         try:
             child.wait(max(0.0, deadline - self._clock()))
@@ -168,4 +164,4 @@ def _judge(name: str, code: int, expect: frozenset[int], heard: _Heard) -> Outpu
     lines = heard.stderr.decode(errors="replace").strip().splitlines()[-STDERR_LINES:]
     end = f"was ended by signal {-code}" if code < 0 else f"ended with code {code}"
     said = f": {' / '.join(line.strip() for line in lines)}" if lines else ""
-    raise DriverError(f"{name} {end}{said}", exit_code=code)
+    raise CommandFailed(f"{name} {end}{said}", exit_code=code)

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from graped.errors import DriverError
-from graped.hardware.runner import CommandTimeout, SubprocessRunner
+from graped.errors import CommandFailed, CommandTimeout
+from graped.runner import SubprocessRunner
 
 SH = shutil.which("sh") or "/bin/sh"
 
@@ -36,13 +36,13 @@ def test_stdin_is_closed_and_the_environment_explicit(monkeypatch: pytest.Monkey
 
 
 def test_an_unexpected_code_tells_the_program_its_code_and_its_last_words() -> None:
-    with pytest.raises(DriverError) as caught:
+    with pytest.raises(CommandFailed) as caught:
         sh("for i in 1 2 3 4 5; do echo line $i >&2; done; exit 3")
     assert caught.value.detail == f"{SH} ended with code 3: line 3 / line 4 / line 5"
 
 
 def test_arguments_are_not_told_in_an_error() -> None:
-    with pytest.raises(DriverError) as caught:
+    with pytest.raises(CommandFailed) as caught:
         SubprocessRunner().run((SH, "-c", "exit 1", "password"), timeout_s=5)
     assert "password" not in str(caught.value)
 
@@ -52,13 +52,13 @@ def test_other_codes_can_be_expected() -> None:
 
 
 def test_a_signal_is_named() -> None:
-    with pytest.raises(DriverError, match="signal 15"):
+    with pytest.raises(CommandFailed, match="signal 15"):
         sh("kill -TERM $$")
 
 
 @pytest.mark.parametrize(("name", "words"), [("/no/such/tool", "no such program"), ("/etc/passwd", "cannot run")])
 def test_what_cannot_be_started_is_a_driver_error(name: str, words: str) -> None:
-    with pytest.raises(DriverError, match=words):
+    with pytest.raises(CommandFailed, match=words):
         SubprocessRunner().run((name,), timeout_s=5)
 
 
@@ -81,12 +81,12 @@ def test_a_child_left_behind_does_not_hold_up_the_answer() -> None:
 
 
 def test_too_much_output_is_cut_off() -> None:
-    with pytest.raises(DriverError, match="more than 1000 bytes"):
+    with pytest.raises(CommandFailed, match="more than 1000 bytes"):
         sh("while :; do echo 0123456789; done", runner=SubprocessRunner(output_limit_bytes=1000))
 
 
 def test_endless_complaints_do_not_fill_the_memory_and_the_last_ones_are_told() -> None:
-    with pytest.raises(DriverError, match="the end"):
+    with pytest.raises(CommandFailed, match="the end"):
         sh("yes complaint | head -c 3000000 >&2; echo the end >&2; exit 1")
 
 
