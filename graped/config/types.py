@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,34 @@ class AtStart(StrEnum):
     ON = "on"  # switch on every node
 
 
+class Model(StrEnum):
+    """What kind of machine a node is: it decides how it netboots."""
+
+    PI3B = "3b"
+    PI3BPLUS = "3b+"
+    PI4 = "4"
+    PI5 = "5"
+    PXE = "pxe"  # an ordinary machine: iPXE with a script of its own
+
+
+class Boot(StrEnum):
+    """Where a node boots from."""
+
+    NETWORK = "network"
+    LOCAL = "local"  # its own SD card or disk
+
+
+class Strategy(StrEnum):
+    """How a node gets a root of its own from a shared image."""
+
+    AUTO = "auto"  # the first of overlay, btrfs, reflink, copy that the file system can do
+    OVERLAY = "overlay"  # overlayfs on the master, exported over NFS
+    BTRFS = "btrfs"  # a snapshot of the image's subvolume
+    REFLINK = "reflink"  # a copy that shares blocks
+    COPY = "copy"
+    EPHEMERAL = "ephemeral"  # the image read-only, changes in the node's RAM
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """The node in one slot."""
@@ -29,6 +58,13 @@ class Device:
     mac: str | None = None  # lower case, colons
     name: str | None = None  # default worker-<stack>-<slot>
     watts: float | None = None  # expected while running; default power.node_watts
+    address: IPv4Address | None = None  # default: by stack and slot, from netboot.first_host on
+    model: Model | None = None  # None: told by its DHCP requests
+    serial: str | None = None  # 8 hex digits: a second name of its TFTP folder
+    boot: Boot = Boot.NETWORK
+    image: str | None = None  # "bookworm" (its newest version) or "bookworm@3f9c2a"; default netboot.image
+    strategy: Strategy | None = None  # default netboot.strategy
+    docker_gb: float | None = None  # a volume for /var/lib/docker; default netboot.docker_gb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,6 +168,73 @@ class Temperature:
     emergency_celsius: float | None = None  # None: alarm only, never cut
 
 
+class Supervisor(StrEnum):
+    """Who starts the servers of the cluster, and keeps them running."""
+
+    SYSTEMD = "systemd"  # units of their own; graped writes files and reloads them
+    PROCESS = "process"  # detached processes of graped, adopted at its next start
+
+
+class NfsServer(StrEnum):
+    """Which NFS server exports the roots."""
+
+    KERNEL = "kernel"
+    GANESHA = "ganesha"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deadlines:
+    """How long a node may stay in a boot stage before it is called late. Seconds."""
+
+    powered_s: float = 60.0
+    dhcp_s: float = 30.0
+    tftp_s: float = 120.0
+    kernel_s: float = 60.0
+    root_s: float = 180.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepare:
+    """What an image gets to boot over the network; see graped/README.md."""
+
+    files: dict[str, str] = field(default_factory=dict)  # path in the image -> file on the master
+    scripts: tuple[str, ...] = ()  # on the master; run inside the image, in this order
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Netboot:
+    """DHCP, TFTP, NFS, and the roots they serve."""
+
+    active: bool = False
+    interface: str | None = None  # on which the nodes are; no default, it must be said
+    address: IPv4Interface | None = None  # the master's on it, with its network: 10.77.0.1/24
+    first_host: int = 10  # stack 0 slot 0 has network + first_host, then six a stack
+    i_own_this_lan: bool = False  # needed where the interface carries the default route
+    supervisor: Supervisor = Supervisor.SYSTEMD
+    nfs: NfsServer = NfsServer.KERNEL
+    folder: Path | None = None  # images, roots, TFTP; default: netboot in store.state_dir
+    image: str | None = None  # of nodes that name none
+    strategy: Strategy = Strategy.AUTO
+    docker_gb: float = 0.0  # size of the volume that each node gets for /var/lib/docker; 0: none
+    domain: str = "grape"
+    dns: tuple[IPv4Address, ...] = ()  # default: the master
+    ntp: tuple[IPv4Address, ...] = ()  # default: the master
+    tftp_max: int = 150  # transfers at once
+    kernel_args: str = ""  # more words for cmdline.txt
+    config_txt: tuple[str, ...] = ()  # more lines for config.txt
+    deadlines: Deadlines = Deadlines()
+    prepare: Prepare = Prepare()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ssh:
+    """How nodes are reached, and who may log in on them."""
+
+    user: str = "root"
+    port: int = 22
+    authorized_keys: tuple[str, ...] = ()  # public keys that every netbooted node accepts
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything, validated."""
@@ -145,6 +248,8 @@ class Config:
     display: Display = Display()
     gpio: Gpio = Gpio()
     temperature: Temperature = Temperature()
+    netboot: Netboot = Netboot()
+    ssh: Ssh = Ssh()
 
     def address_of(self, key: int) -> int:
         """The address of a stack on its bus (0-7)."""
