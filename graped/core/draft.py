@@ -112,6 +112,12 @@ class Draft:
         """All slots of a stack, also of one whose layout nobody knows."""
         return [slot for slot in self.slots if slot.stack == stack]
 
+    @property
+    def held(self) -> str:
+        """Why nothing may be switched on at the moment ("" it may)."""
+        held: str = self.other.get("held", self.before.held)
+        return held
+
     def next_token(self) -> int:
         """Number the next write."""
         token: int = self.other.get("next_token", self.before.next_token)

@@ -151,6 +151,13 @@ class SoftOffEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PowerOnHeld:
+    """Nothing is to be switched on for ``reason`` ("" again: go on). What is on stays on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConfigChanged:
     """A new configuration is in force."""
 
@@ -185,6 +192,7 @@ Event = (
     | GuardsChanged
     | GuardsLetGo
     | SoftOffEnded
+    | PowerOnHeld
     | ConfigChanged
     | DaemonFault
     | Tick

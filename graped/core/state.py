@@ -96,6 +96,7 @@ class State:
     claims: dict[SlotId, int] = field(default_factory=dict)  # slot -> the open job that works on it
     guarded: frozenset[SlotId] = frozenset()
     soft_off: frozenset[SlotId] = frozenset()
+    held: str = ""  # why nothing is switched on at the moment
     faults: dict[str, Fault] = field(default_factory=dict)  # of the daemon itself, by code
     counts: Counts = Counts()
     remembered: Remembered = Remembered()

@@ -22,6 +22,7 @@ from graped.core.events import (
     PortSwitched,
     PortUnread,
     PowerAsked,
+    PowerOnHeld,
     SoftOffEnded,
     StackFound,
     StackLost,
@@ -87,6 +88,8 @@ def _take(draft: Draft, event: Event) -> None:
             way.guard_let_go(draft, event.job, event.slot, event.note)
         case SoftOffEnded():
             way.soft_off_ended(draft, event.job, event.slot, event.note)
+        case PowerOnHeld():
+            _power_on_held(draft, event)
         case ConfigChanged():
             _config_changed(draft, event.config)
         case DaemonFault():
@@ -103,6 +106,18 @@ def _config_changed(draft: Draft, config: Config) -> None:
     stacks = {key: new.get(key, stack) for key, stack in old.items()}
     draft.config = draft.other["config"] = replace(config, cluster=replace(config.cluster, stacks=stacks))
     draft.visible = True
+
+
+def _power_on_held(draft: Draft, event: PowerOnHeld) -> None:
+    """Hold back what is to come on, or let it go; said once each."""
+    if event.reason == draft.before.held:
+        return
+    draft.other["held"] = event.reason
+    draft.visible = True
+    if event.reason:
+        draft.log("power.held", f"nothing is switched on: {event.reason}")
+    else:
+        draft.log("power.released", "slots are switched on again")
 
 
 def _daemon_fault(draft: Draft, event: DaemonFault) -> None:

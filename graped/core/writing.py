@@ -62,9 +62,9 @@ def _collect_ons(draft: Draft, ready: dict[int, dict[int, bool]]) -> None:
     queue.sort(key=lambda task: (task.queued_at, draft.claims[task.slot], task.slot))
     wants = []
     for task in queue:
-        hot = too_hot(draft, task.slot.stack)
-        if hot:
-            _reason(draft, task, hot)
+        refusal = draft.held or too_hot(draft, task.slot.stack)
+        if refusal:
+            _reason(draft, task, refusal)
         elif _free(draft, task):
             wants.append(task)
     if not wants:

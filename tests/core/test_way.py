@@ -403,3 +403,20 @@ def test_cuts_and_ons_of_one_stack_share_a_byte(world: World) -> None:
     world.heal()
     world.run(2)
     assert [one.value for one in world.sent] == [byte(1, 2)]
+
+
+# --- held ----------------------------------------------------------------------------------------------------
+
+
+def test_what_is_to_come_on_waits_while_power_on_is_held_and_cuts_go_on(world: World) -> None:
+    world.hold("a rival DHCP server answers")
+    on, off = world.ask(Verb.ON, [B]), world.ask(Verb.OFF, [A])
+    world.settle()
+    assert world.result(off, A) is Result.DONE
+    assert world.result(on, B) is None
+    assert world.task(on, B).reason == "a rival DHCP server answers"
+    world.hold("")
+    world.settle()
+    assert world.result(on, B) is Result.DONE
+    assert [kind for kind in world.kinds() if kind.startswith("power.")][:1] == ["power.held"]
+    assert "power.released" in world.kinds()

@@ -38,6 +38,7 @@ from graped.core.events import (
     PortSwitched,
     PortUnread,
     PowerAsked,
+    PowerOnHeld,
     SoftOffEnded,
     StackFound,
     StageSeen,
@@ -491,6 +492,9 @@ class World:
 
     def configure(self, config: Config) -> None:
         self.send(ConfigChanged(config=config))
+
+    def hold(self, reason: str) -> None:
+        self.send(PowerOnHeld(reason=reason))
 
     def line(self, *, low: bool) -> None:
         self.send(OverTemperature(low=low))
