@@ -1,0 +1,96 @@
+"""When each node is asked by SSH whether it lives, and what its answer means for its boot stage. Pure.
+
+| stage now              | asked every | an answer with the pinned key | none                                  |
+|------------------------|-------------|-------------------------------|---------------------------------------|
+| kernel, root           | 1 s         | ``up``                        | nothing: it is booting                |
+| up                     | 15 s        | nothing new                   | asked after 5 s; 3 in a row: ``lost`` |
+| lost, unknown, powered | 5 s         | ``up``                        | nothing                               |
+| dhcp, tftp             | 5 s         | ``up``                        | nothing                               |
+
+A key that is not the pinned one is no evidence for the node: it is told, once, and never taken for ``up``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Final
+
+from graped.core.events import StageSeen
+from graped.core.state import SlotState
+from graped.model import Power, SlotId, Stage
+
+BOOTING_S: Final = 1.0
+LIVING_S: Final = 15.0
+DOUBT_S: Final = 5.0
+LOST_AFTER: Final = 3  # answers that stayed out in a row: one lost packet or a busy node is no death
+_BOOTING: Final = frozenset({Stage.KERNEL, Stage.ROOT})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What came back. ``trusted``: True the pinned key, False another one, None no key was seen or none is pinned."""
+
+    banner: str = ""
+    trusted: bool | None = None
+    error: str = ""  # why nothing came back
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Beat:
+    asked: float = float("-inf")
+    missed: int = 0
+    strange: str = ""  # what was told last of a key that is not the pinned one
+
+
+class Pulse:
+    """Remembers of each node when it is due and how often it stayed silent."""
+
+    def __init__(self) -> None:
+        self._beats: dict[SlotId, _Beat] = {}
+
+    def due(self, slots: Mapping[SlotId, SlotState], among: Iterable[SlotId], now: float) -> tuple[SlotId, ...]:
+        """Name the nodes to ask now; one that is off is never asked."""
+        found = []
+        for slot in among:
+            state = slots.get(slot)
+            if state is None or state.observed is Power.OFF:
+                self._beats.pop(slot, None)
+                continue
+            beat = self._beats.setdefault(slot, _Beat())
+            if now >= beat.asked + _pause(state.stage, beat):
+                found.append(slot)
+        return tuple(found)
+
+    def heard(self, slot: SlotId, stage: Stage | None, answer: Answer, now: float) -> StageSeen | None:
+        """Take an answer; return what it tells of the stage, if anything."""
+        beat = self._beats.get(slot, _Beat())
+        if answer.trusted:
+            self._beats[slot] = _Beat(asked=now)
+            return None if stage is Stage.UP else StageSeen(slot=slot, stage=Stage.UP, evidence=_words(answer.banner))
+        if answer.banner:
+            return self._strange(slot, stage, answer, beat, now)
+        missed = beat.missed + 1
+        self._beats[slot] = replace(beat, asked=now, missed=missed)
+        if stage is Stage.UP and missed >= LOST_AFTER:
+            return StageSeen(slot=slot, stage=Stage.LOST, evidence=f"SSH: {answer.error}")
+        return None
+
+    def _strange(self, slot: SlotId, stage: Stage | None, answer: Answer, beat: _Beat, now: float) -> StageSeen | None:
+        why = "with a host key that is not the pinned one" if answer.trusted is False else "but its key is not pinned"
+        text = f"SSH answers {why}"
+        self._beats[slot] = _Beat(asked=now, strange=text)
+        if beat.strange == text:
+            return None
+        after = Stage.LOST if stage is Stage.UP else stage  # somebody else answers in its place
+        return StageSeen(slot=slot, stage=after, evidence=text)
+
+
+def _pause(stage: Stage | None, beat: _Beat) -> float:
+    if stage in _BOOTING:
+        return BOOTING_S
+    return LIVING_S if stage is Stage.UP and not beat.missed else DOUBT_S
+
+
+def _words(banner: str) -> str:
+    return banner if len(banner) <= 80 else f"{banner[:80]}..."
