@@ -82,9 +82,9 @@ class Findings:
         """Remember that a value cannot be relied on."""
         self._spoiled.add(path)
 
-    def refuse(self, path: Path, expected: str, value: object, *, near: str = "") -> None:
-        """Note a value that cannot be: its text is told unless it may be a secret."""
-        found = "a value that is not shown here" if secret(path) else shown(value)
+    def refuse(self, path: Path, expected: str, value: object, *, near: str = "", hidden: bool = False) -> None:
+        """Note a value that cannot be: its text is told unless it may be a secret (``hidden``: it surely may)."""
+        found = "a value that is not shown here" if hidden or secret(path) else shown(value)
         self.spoil(path)
         self.note(path, expected, found, near=near)
 

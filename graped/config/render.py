@@ -11,14 +11,21 @@ import toml
 
 from graped.config import flat
 from graped.config.findings import Path, dotted, shown
+from graped.config.reload import NETBOOT_KEPT, network_moves
 from graped.config.stacks import AT
-from graped.config.types import Config, Stack
+from graped.config.types import Config, Device, Stack
 
 _RESTART_SECTIONS: Final = frozenset({"api", "display", "gpio", "bus"})
 _RESTART_KEYS: Final = frozenset(
-    {("store", "state_dir"), ("temperature", "overtemp_celsius"), ("temperature", "hysteresis_celsius")}
+    {
+        ("store", "state_dir"),
+        ("temperature", "overtemp_celsius"),
+        ("temperature", "hysteresis_celsius"),
+        *(("netboot", key) for key in NETBOOT_KEPT),
+    }
 )
 _RESTART_STACK_KEYS: Final = frozenset({"driver", "bus", "address", "meter", "shunt_ohms", "options"})
+_NO_DEVICE: Final = flat.plain(Device())
 _NAMELESS_DRIVERS: Final = frozenset({"stack", "gpio_relay", "clusterhat"})  # any other is built with its nodes' names
 
 
@@ -73,9 +80,10 @@ def diff(old: Config, new: Config) -> ConfigDiff:
     }
     was, now = _values(old, moved), _values(new, moved)
     for path in dict.fromkeys((*was, *now)):
-        if was.get(path) != now.get(path):
-            lines[path] = _line(path, _word(was.get(path)), _word(now.get(path)))
-    restart = tuple(line for path, line in lines.items() if _restarts(path, old))
+        one, other = was.get(path, _absent(path)), now.get(path, _absent(path))
+        if one != other:
+            lines[path] = _line(path, _word(one), _word(other))
+    restart = tuple(line for path, line in lines.items() if _restarts(path, old, new))
     return ConfigDiff(changed=tuple(lines.values()), needs_restart=restart)
 
 
@@ -87,7 +95,14 @@ def _values(config: Config, without: set[str]) -> Mapping[Path, object]:
     }
 
 
-def _restarts(path: Path, old: Config) -> bool:
+def _absent(path: Path) -> object:
+    """Give the value of a key of a device that is not there: only what differs from it is told."""
+    return _NO_DEVICE.get(path[-1]) if path[: len(AT)] == AT and path[3:4] == ("devices",) else None
+
+
+def _restarts(path: Path, old: Config, new: Config) -> bool:
+    if network_moves(old, new) and (path == ("netboot", "first_host") or (path[:2] == AT and path[-1] == "address")):
+        return True
     if path[: len(AT)] != AT:
         return path[0] in _RESTART_SECTIONS or path in _RESTART_KEYS
     if len(path) == len(AT) + 1 or path[3] in _RESTART_STACK_KEYS:

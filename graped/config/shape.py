@@ -9,9 +9,10 @@ from typing import Any, Final, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
+from graped.config.expected import Expected
 from graped.config.findings import Findings, Path, nearest
 from graped.config.flat import false_is_none
-from graped.config.limits import LIMITS, Expected
+from graped.config.limits import LIMITS
 from graped.errors import GrapeError
 
 _PYDANTIC_PREFIX: Final = "Input should be "
@@ -75,7 +76,9 @@ def _read_field(cls: type, key: str, value: object, path: Path, findings: Findin
     if value is False and false_is_none(cls, key):
         into[key] = None
     elif isinstance(hint, type) and is_dataclass(hint):
-        into[key] = build(hint, value, path, findings)
+        built = build(hint, value, path, findings)
+        if built is not None:
+            into[key] = built
     else:
         _validate(cls, key, value, path, findings, into)
 
@@ -95,7 +98,7 @@ def _validate(cls: type, key: str, value: object, path: Path, findings: Findings
 
 def _tell(cls: type, key: str, value: object, path: Path, findings: Findings, error: ValidationError) -> None:
     """Note what pydantic found, one problem for each place inside the value."""
-    own = next((mark.words for mark in _marks(cls, key) if isinstance(mark, Expected)), None)
+    own = next((mark for mark in _marks(cls, key) if isinstance(mark, Expected)), None)
     told: dict[tuple[Path, str], list[str]] = {}
     for item in error.errors(include_url=False, include_context=False, include_input=False):
         at, inner = _follow(value, path, item["loc"])
@@ -103,8 +106,9 @@ def _tell(cls: type, key: str, value: object, path: Path, findings: Findings, er
         told.setdefault((at, json.dumps(inner)), []).append(_PLAIN.get(words, words))
     for (at, inner), said in told.items():
         part = json.loads(inner)
-        near = nearest(part, _choices(cls, key)) if isinstance(part, str) else ""
-        findings.refuse(at, own or " or ".join(dict.fromkeys(said)), part, near=near)
+        near = nearest(str(part), _choices(cls, key)) if isinstance(part, str | int) else ""
+        words = own.words if own else " or ".join(dict.fromkeys(said))
+        findings.refuse(at, words, part, near=near, hidden=own is not None and own.hidden)
 
 
 def _follow(value: Any, path: Path, location: tuple[int | str, ...]) -> tuple[Path, Any]:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
-from typing import Final
 
+from graped.config.addresses import SLOTS_A_STACK, address_of
 from graped.config.types import Boot, Config, Device, Model, Strategy
 from graped.errors import NetbootOff
 from graped.model import SlotId
 
-SLOTS_A_STACK: Final = 6
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodePlan:
-    """One node that a MAC address is known of. ``image`` is as it was asked for ("" none), not resolved."""
+    """One node in a slot 0-5 whose MAC address is known. ``image`` is as it was asked for ("" none), not resolved."""
 
     slot: SlotId
     name: str
@@ -71,7 +69,11 @@ def plan(config: Config) -> NetPlan:
         tftp_max=net.tftp_max,
         kernel_args=net.kernel_args,
         config_txt=net.config_txt,
-        nodes=tuple(_node(config, slot, device, device.mac) for slot, device in devices if device.mac),
+        nodes=tuple(
+            _node(config, slot, device, device.mac)
+            for slot, device in devices
+            if device.mac and slot.slot < SLOTS_A_STACK
+        ),
     )
 
 
@@ -80,22 +82,10 @@ def folder(config: Config) -> Path:
     return config.netboot.folder or config.store.state_dir / "netboot"
 
 
-def address_of(config: Config, slot: SlotId) -> IPv4Address | None:
-    """The address of the node in a slot: its own, else counted from ``netboot.first_host``; None without a network."""
-    stack = config.cluster.stacks.get(slot.stack)
-    device = stack.devices.get(slot.slot) if stack else None
-    if device and device.address is not None:
-        return device.address
-    net = config.netboot
-    if net.address is None:
-        return None
-    return net.address.network.network_address + net.first_host + slot.stack * SLOTS_A_STACK + slot.slot
-
-
 def _node(config: Config, slot: SlotId, device: Device, mac: str) -> NodePlan:
     net = config.netboot
     address = address_of(config, slot)
-    assert address is not None  # plan() has looked
+    assert address is not None  # the rules of the configuration have looked
     gigabytes = net.docker_gb if device.docker_gb is None else device.docker_gb
     return NodePlan(
         slot=slot,

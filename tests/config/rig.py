@@ -16,6 +16,7 @@ from graped.errors import ConfigError, Problem
 
 MAC = "b8:27:eb:2c:c0:04"
 OTHER_MAC = "b8:27:eb:ef:37:6e"
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHLZ+LeIHnOUaTxTsyoyzP6pgyHFuJJZQxDqC4QjTvWp ann@laptop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

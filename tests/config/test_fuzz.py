@@ -34,7 +34,7 @@ scalars = st.one_of(
     st.integers(-2, 40),
     st.integers(),
     st.floats(),
-    st.sampled_from([*DRIVERS, MAC, "", "adopt", "a-name", "/x"]),
+    st.sampled_from([*DRIVERS, MAC, "", "adopt", "a-name", "/x", "10.77.0.12", "10.77.0.1/24", "eth1", "4"]),
     st.text(max_size=8),
     st.just(datetime.date(2024, 1, 1)),
 )
@@ -51,7 +51,7 @@ def nearly_right(draw: st.DrawFn) -> dict[str, Any]:
     for name, cls in SECTIONS.items():
         known = st.sampled_from([field.name for field in fields(cls)])
         tree[name] = draw(st.dictionaries(known, values, max_size=2))
-    device = st.dictionaries(st.sampled_from(["mac", "name", "watts"]), values, max_size=2)
+    device = st.dictionaries(st.sampled_from([field.name for field in fields(Device)]), values, max_size=2)
     devices = st.dictionaries(st.sampled_from([*"0123456", "x"]), device, max_size=3)
     options = st.dictionaries(st.sampled_from(["pins", "pin", "on", "off", "wire"]), values, max_size=3)
     names = [field.name for field in fields(Stack) if field.name not in ("devices", "options", "driver")]

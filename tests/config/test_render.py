@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import tomllib
 from dataclasses import fields, replace
+from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,27 @@ from graped.config import flat
 from graped.config.check import check, show
 from graped.config.limits import LIMITS
 from graped.config.render import diff, to_toml
-from graped.config.types import AtStart, Cluster, Config, Device, Gpio, PowerPolicy, Stack, Temperature
+from graped.config.types import (
+    AtStart,
+    Boot,
+    Cluster,
+    Config,
+    Deadlines,
+    Device,
+    Gpio,
+    Model,
+    Netboot,
+    NfsServer,
+    PowerPolicy,
+    Prepare,
+    Ssh,
+    Stack,
+    Strategy,
+    Supervisor,
+    Temperature,
+)
 
-from .rig import DRIVERS, MAC, NoOptions, RelayOptions, Wire, accept, accept_tables, write
+from .rig import DRIVERS, MAC, PUBLIC_KEY, NoOptions, RelayOptions, Wire, accept, accept_tables, write
 
 # --- to_toml --------------------------------------------------------------------------------------------
 
@@ -37,6 +56,13 @@ def configs(draw: st.DrawFn) -> Config:
                 mac=f"b8:27:eb:00:{key:02x}:{slot:02x}" if draw(st.booleans()) else None,
                 name=f"Node{key}-{slot}" if draw(st.booleans()) else None,
                 watts=draw(watts),
+                address=draw(st.sampled_from((None, IPv4Address(f"10.77.9.{10 * key + slot + 2}")))),
+                model=draw(st.sampled_from((None, *Model))),
+                serial=f"{key}000000{slot}" if draw(st.booleans()) else None,
+                boot=draw(st.sampled_from(Boot)),
+                image=draw(st.sampled_from((None, "bookworm", "Debian-12.1_a@3f9c2a"))),
+                strategy=draw(st.sampled_from((None, *Strategy))),
+                docker_gb=draw(st.sampled_from((None, 0.0, 2.5))),
             )
             for slot in sorted(slots)
         }
@@ -47,7 +73,31 @@ def configs(draw: st.DrawFn) -> Config:
         power=PowerPolicy(at_start=draw(st.sampled_from(AtStart)), stagger_s=draw(st.floats(0, 600))),
         gpio=Gpio(display_pin=draw(pins)),
         temperature=Temperature(emergency_celsius=draw(st.one_of(st.none(), st.floats(70, 125)))),
+        netboot=draw(netboots),
+        ssh=Ssh(user="pi", port=2222, authorized_keys=draw(st.sampled_from(((), (PUBLIC_KEY,))))),
     )
+
+
+netboots = st.builds(
+    Netboot,
+    active=st.booleans(),
+    interface=st.just("eth1.10"),
+    address=st.sampled_from((IPv4Interface("10.77.0.1/16"), IPv4Interface("10.77.255.254/16"))),
+    first_host=st.integers(2, 60),
+    supervisor=st.sampled_from(Supervisor),
+    nfs=st.sampled_from(NfsServer),
+    folder=st.sampled_from((None, Path("/srv/netboot"))),
+    image=st.sampled_from((None, "bookworm")),
+    dns=st.sampled_from(((), (IPv4Address("10.77.0.1"), IPv4Address("9.9.9.9")))),
+    kernel_args=st.sampled_from(("", 'quiet x="a b"')),
+    config_txt=st.sampled_from(((), ("[pi4]", "gpu_mem=16"))),
+    deadlines=st.builds(Deadlines, dhcp_s=st.floats(1, 60)),
+    prepare=st.builds(
+        Prepare,
+        files=st.sampled_from(({}, {"/etc/a b.conf": "/root/a", "/etc/motd": "/root/motd"})),
+        scripts=st.sampled_from(((), ("/root/prepare.sh",))),
+    ),
+)
 
 
 def boards(key: int, devices: dict[int, Device]) -> st.SearchStrategy[Stack]:
@@ -91,13 +141,15 @@ def test_every_default_is_written(tmp_path: Path) -> None:
 
 def test_there_are_limits_for_every_key() -> None:
     sections: list[Any] = [type(field.default) for field in fields(Config)]
-    for cls in (*sections, Stack, Device):
+    for cls in (*sections, Stack, Device, Deadlines, Prepare):
         own = {field.name for field in fields(cls)} - {"stacks", "options", "devices"}
         assert set(LIMITS[cls]) == own, cls
 
 
 def test_defaults_are_within_the_limits() -> None:
-    assert accept_tables(flat.tree(Config()) | {"display": {}, "temperature": {}}).config == Config()
+    tables = {name: {key: value for key, value in table.items() if value is not None}
+              for name, table in flat.tree(Config()).items()}  # fmt: skip
+    assert accept_tables(tables).config == Config()
 
 
 # --- diff -----------------------------------------------------------------------------------------------

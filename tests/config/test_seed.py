@@ -61,15 +61,26 @@ def test_each_old_key_loads_with_one_warning_that_says_what_comes_instead(tmp_pa
     keys = [warning.split(": ")[1] for warning in loaded.warnings]
     assert sorted(keys) == sorted(
         ["cluster.ssh_username", "cluster.ssh_password", "rest_server.port"]
-        + [
-            f"netboot.{name}"
-            for name in ("active", "boot_dir", "netboot_ip", "base_boot_dir", "nfs_dir", "base_nfs_dir")
-        ]
+        + [f"netboot.{name}" for name in ("boot_dir", "netboot_ip", "base_boot_dir", "nfs_dir", "base_nfs_dir")]
     )
     told = "\n".join(loaded.warnings)
-    assert "api.socket" in told
-    assert "netboot.*" in told
+    for key in ("api.socket", "netboot.address", "netboot.folder", "netboot.image", "ssh.user", "ssh.authorized_keys"):
+        assert key in told
     assert "again.toml: rest_server.port" in told  # the file that set it last
+
+
+def test_an_old_file_that_netboots_loads_with_netbooting_left_off_and_says_what_to_set(tmp_path: Path) -> None:
+    loaded = accept(tmp_path, SEED + OLD_KEYS.replace("active = false", "active = true"))
+    assert not loaded.config.netboot.active
+    (warning,) = [warning for warning in loaded.warnings if "netboot.active: left off" in warning]
+    assert "netboot.interface and netboot.address" in warning
+
+
+def test_a_new_key_among_the_old_ones_is_a_file_of_today(tmp_path: Path) -> None:
+    text = "[netboot]\nactive = true\nnfs_dir = '/nfs'\ninterface = 'eth1'\n"
+    assert [problem.key for problem in problems(tmp_path, text)] == ["netboot.address"]
+    loaded = accept(tmp_path, text + "address = '10.77.0.1/24'\n")
+    assert loaded.config.netboot.active
 
 
 def test_an_old_password_is_nowhere_in_what_was_loaded(tmp_path: Path) -> None:
