@@ -1,0 +1,1 @@
+"""Immutable versions of bootable systems: imported, told apart by digest, compared, removed."""
