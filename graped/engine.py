@@ -14,18 +14,21 @@ from typing import Protocol, assert_never
 
 from graped.clock import Clock
 from graped.core import asking, plan, port
+from graped.core.chore import Chore, ChoreKind
 from graped.core.effects import (
     AskGuards,
     AskSoftOff,
+    CancelChore,
     Effect,
     Log,
     ReadPort,
     ReadTemperatures,
+    SaveChore,
     SaveDesired,
     SaveJob,
     SwitchPort,
 )
-from graped.core.events import CancelAsked, Event, PortSwitched, PowerAsked, SwitchEnd, Tick
+from graped.core.events import CancelAsked, ChoreBegun, Event, PortSwitched, PowerAsked, SwitchEnd, Tick
 from graped.core.jobs import Job
 from graped.core.state import StackState, State
 from graped.core.step import step
@@ -43,11 +46,12 @@ AFTER_BUG_S = 1.0  # how long the core is left alone after it failed
 
 WARNINGS = ("stack.missing", "stack.unknown", "power.changed_by_itself", "power.not_taken", "power.repaired",
             "port.changed", "temperature.alarm", "temperature.emergency", "meter.missing", "fault.")  # fmt: skip
+CHORES = ("image.", "node.")  # their failures are warnings
 
 
 def _level(kind: str) -> int:
     """Tell how loud an event is in the log."""
-    if kind.startswith(WARNINGS):
+    if kind.startswith(WARNINGS) or (kind.startswith(CHORES) and kind.endswith((".failed", "_errors"))):
         return logging.WARNING
     return logging.DEBUG if kind.startswith("stage.") else logging.INFO
 
@@ -72,6 +76,7 @@ class Memory(Protocol):
 
     async def record_write(self, jobs: Sequence[Job], stack: int, value: int) -> None: ...
     def save_job(self, job: Job) -> None: ...
+    def save_chore(self, chore: Chore) -> None: ...
     def save_desired(self, desired: Mapping[SlotId, str]) -> None: ...
     def save_port(self, stack: int, value: int) -> None: ...
 
@@ -124,6 +129,7 @@ class Engine:
         self._lifecycle = lifecycle
         self._alive = alive
         self._heartbeat_s = heartbeat_s
+        self.cancel_chore: Callable[[int], None] = lambda _: None  # who does chores wants to know
         self._inbox: deque[Event] = deque()
         self._draining = False
         self._changed = asyncio.Event()
@@ -195,6 +201,10 @@ class Engine:
                 )
             case SaveJob():
                 self._memory.save_job(effect.job)
+            case SaveChore():
+                self._memory.save_chore(effect.chore)
+            case CancelChore():
+                self.cancel_chore(effect.chore)
             case SaveDesired():
                 self._memory.save_desired(effect.desired)
             case AskGuards():
@@ -301,18 +311,31 @@ class Engine:
         )
         return self._state.jobs[number]
 
-    async def cancel(self, job_id: int, *, by: str) -> Job:
-        """Cancel what of a job still waits.
+    async def cancel(self, job_id: int, *, by: str) -> Job | Chore:
+        """Cancel what of a job still waits; a chore is asked to stop, and ends a little later.
 
         Raises: NotFound, Conflict (it has ended).
         """
-        job = self._state.jobs.get(job_id)
+        job = self._job(job_id)
         if job is None:
             raise NotFound(f"there is no job {job_id}")
         if job.ended is not None:
             raise Conflict(f"job {job_id} has ended: {job.outcome.value}")
         self.post(CancelAsked(job=job_id, by=by))
-        return self._state.jobs[job_id]
+        return self._job(job_id) or job
+
+    def begin_chore(
+        self, kind: ChoreKind, subject: str, *, by: str, slots: tuple[SlotId, ...] = (), request_id: str = ""
+    ) -> Chore:
+        """Accept a chore under the next job id; whoever calls this does it, and posts how far it is and its end."""
+        number = self._state.next_job
+        self.post(
+            ChoreBegun(chore=number, kind=kind, subject=subject, by=by, slots=slots, request_id=request_id)
+        )  # fmt: skip
+        return self._state.chores[number]
+
+    def _job(self, job_id: int) -> Job | Chore | None:
+        return self._state.jobs.get(job_id) or self._state.chores.get(job_id)
 
     def plan_power(
         self, verb: Verb, slots: tuple[SlotId, ...], *, force: bool = False, off_s: float | None = None

@@ -7,12 +7,13 @@ from typing import Protocol
 
 from graped.api.types import ConfigReport, ConfigView, SimDisplay, SimFault
 from graped.clock import Clock
+from graped.core.chore import Chore
 from graped.core.jobs import Job
 from graped.core.plan import Planned
 from graped.core.state import State
 from graped.model import MeterKind, SlotId, Verb
 from graped.store.events import LoggedEvent
-from graped.store.jobs import StoredJob
+from graped.store.jobs import Stored
 
 
 class Journal(Protocol):
@@ -28,8 +29,8 @@ class Journal(Protocol):
 class Archive(Protocol):
     """Jobs of yesterday."""
 
-    async def jobs(self, limit: int, before: int | None = None) -> list[StoredJob]: ...
-    async def job(self, job_id: int) -> StoredJob | None: ...
+    async def jobs(self, limit: int, before: int | None = None) -> list[Stored]: ...
+    async def job(self, job_id: int) -> Stored | None: ...
 
 
 class Point(Protocol):
@@ -98,7 +99,7 @@ class Backend(Protocol):
         request_id: str = "",
     ) -> Job: ...
 
-    async def cancel(self, job_id: int, *, by: str) -> Job: ...
+    async def cancel(self, job_id: int, *, by: str) -> Job | Chore: ...
 
     def plan_power(
         self, verb: Verb, slots: tuple[SlotId, ...], *, force: bool = False, off_s: float | None = None

@@ -104,6 +104,7 @@ def _counters(state: State) -> Iterator[Metric]:
     ):
         yield CounterMetricFamily(f"grape_{name}", f"{help_text}, since graped started", value=value)
     outcomes = Counter(job.outcome for job in state.jobs.values())
+    outcomes.update(chore.outcome for chore in state.chores.values())
     jobs = GaugeMetricFamily("grape_jobs", "Jobs in memory (open and lately ended)", labels=["outcome"])
     for outcome in Outcome:
         jobs.add_metric([outcome.value], outcomes[outcome])

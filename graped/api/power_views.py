@@ -1,20 +1,16 @@
-"""What the contract says of power: plans, jobs, and who shares one answer."""
+"""What the contract says of power: plans, and who shares one answer."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from zlib import crc32
 
 from graped.api import types
 from graped.api.folding import fold
-from graped.api.times import clock_time, rfc3339
+from graped.api.times import clock_time
 from graped.clock import Clock
-from graped.core.jobs import Job, Task
 from graped.core.plan import Planned
 from graped.core.state import State
 from graped.model import Power, SlotId, StackCondition, Verb
-from graped.store.jobs import StoredJob, StoredTask, stored
 
 
 def plan(state: State, verb: Verb, slots: Sequence[SlotId], steps: Sequence[Planned]) -> types.PowerPlan:
@@ -66,43 +62,3 @@ def _reason(state: State, clock: Clock, slot: SlotId) -> str:
         why = "not read yet" if stack.condition is StackCondition.STARTING else "its reads disagree"
         return f"stack {slot.stack}: {why}"
     return ""
-
-
-def job(state: State, clock: Clock, job: Job | StoredJob) -> types.Job:
-    """A job, of now or of the archive; ``observed`` and ``stage`` of its slots are those of now."""
-    kept = stored(job, clock) if isinstance(job, Job) else job
-    names = [
-        state.config.node_name(one.slot) if one.slot in state.slots else one.slot.default_name for one in kept.tasks
-    ]
-    view = types.Job(
-        id=kept.id,
-        verb=kept.verb.value,
-        by=kept.by,
-        outcome=kept.outcome.value,
-        asked=rfc3339(kept.asked),
-        ended=None if kept.ended is None else rfc3339(kept.ended),
-        force=kept.force,
-        request_id=kept.request_id,
-        folded=fold(names),
-        tasks=tuple(_task(state, name, task) for name, task in zip(names, kept.tasks, strict=True)),
-    )
-    return replace(view, version=_version(kept))
-
-
-def _task(state: State, name: str, task: StoredTask | Task) -> types.Task:
-    now = state.slots.get(task.slot)
-    return types.Task(
-        name=name,
-        step=task.step.value,
-        result=task.result.value if task.result else None,
-        reason=task.reason,
-        way=task.way,
-        observed=now.observed.value if now else "unknown",
-        stage=now.stage.value if now and now.stage else None,
-    )
-
-
-def _version(kept: StoredJob) -> int:
-    """A number that differs whenever how far the job has come does."""
-    told = [(task.slot, task.step, task.result, task.reason) for task in kept.tasks]
-    return crc32(repr((told, kept.outcome)).encode())

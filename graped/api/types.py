@@ -15,6 +15,10 @@ VerbWord = Literal["on", "off", "cycle"]
 StageWord = Literal["off", "powered", "dhcp", "tftp", "kernel", "root", "up", "lost"]
 StackWord = Literal["starting", "ok", "degraded", "missing", "unknown"]
 OutcomeWord = Literal["queued", "running", "done", "completed_with_errors", "failed", "cancelled", "interrupted"]
+JobKindWord = Literal[
+    "power", "image.import", "image.prepare", "image.exec", "image.verify", "image.commit",
+    "node.set", "node.reset", "node.snapshot", "node.rollback",
+]  # fmt: skip
 ResultWord = Literal["done", "failed", "cancelled", "superseded", "interrupted"]
 
 
@@ -168,11 +172,25 @@ class Task:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far one phase of long work is; ``total`` is null where it is not known."""
+
+    phase: str
+    done: int
+    total: int | None
+    unit: str  # "bytes", "files", "" ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A power command."""
+    """A power command, or long work on images and roots (``kind``): then ``verb`` is null.
+
+    ``tasks`` are the nodes it works on, where it works on nodes. ``code``, ``reason`` and ``hint`` say why it failed.
+    """
 
     id: int
-    verb: VerbWord
+    kind: JobKindWord
+    verb: VerbWord | None
     by: str
     outcome: OutcomeWord
     asked: str
@@ -181,6 +199,12 @@ class Job:
     request_id: str
     folded: str
     tasks: tuple[Task, ...]
+    subject: str = ""  # what it works on, in words
+    progress: Progress | None = None  # null: it has not begun, or has nothing to tell
+    code: str = ""
+    reason: str = ""
+    hint: str = ""
+    result: str = ""  # what it made, e.g. an image version
     version: int = 0  # differs whenever the job has come further; for ``?differs_from=`` of a long poll
 
 

@@ -79,7 +79,7 @@ def accept(draft: Draft, event: PowerAsked) -> None:
     )  # fmt: skip
     draft.visible = True
     draft.touched_jobs.add(event.job)
-    draft.other["next_job"] = max(draft.other.get("next_job", draft.before.next_job), event.job + 1)
+    draft.other["next_job"] = max(draft.next_job, event.job + 1)
     names = ", ".join(map(draft.name, tasks))
     draft.log("job.accepted", f"power {event.verb.value} of {names}, asked by {event.by}", job=event.job,
               by=event.by, force=event.force, request_id=event.request_id)  # fmt: skip

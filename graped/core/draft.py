@@ -23,6 +23,7 @@ class Draft:
         self.stacks = dict(state.stacks)
         self.slots = dict(state.slots)
         self.jobs = dict(state.jobs)
+        self.chores = dict(state.chores)
         self.claims = dict(state.claims)
         self.last_on = dict(state.last_on)
         self.other: dict[str, Any] = {}  # fields of State that change seldom
@@ -118,6 +119,12 @@ class Draft:
         held: str = self.other.get("held", self.before.held)
         return held
 
+    @property
+    def next_job(self) -> int:
+        """The first job id that was not given out yet."""
+        number: int = self.other.get("next_job", self.before.next_job)
+        return number
+
     def next_token(self) -> int:
         """Number the next write."""
         token: int = self.other.get("next_token", self.before.next_token)
@@ -149,6 +156,7 @@ class Draft:
             stacks=self.stacks,
             slots=self.slots,
             jobs=_prune(self.jobs),
+            chores=self.chores,
             claims=self.claims,
             last_on=self.last_on,
             wake=min(self.wakes, default=None),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from graped.core.chore import Chore
 from graped.core.jobs import Job
 from graped.model import SlotId
 
@@ -51,6 +52,20 @@ class SaveJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SaveChore:
+    """A chore came, was cancelled, is through with a node or ended: remember it."""
+
+    chore: Chore
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelChore:
+    """Stop a chore's work; it then ends."""
+
+    chore: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SaveDesired:
     """What is wanted of these slots changed: remember it."""
 
@@ -80,4 +95,15 @@ class ReadTemperatures:
     """Read every stack's temperature now: the over-temperature line is low."""
 
 
-Effect = SwitchPort | ReadPort | Log | SaveJob | SaveDesired | AskGuards | AskSoftOff | ReadTemperatures
+Effect = (
+    SwitchPort
+    | ReadPort
+    | Log
+    | SaveJob
+    | SaveChore
+    | CancelChore
+    | SaveDesired
+    | AskGuards
+    | AskSoftOff
+    | ReadTemperatures
+)

@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from graped.config.types import Config
+from graped.core.chore import ChoreKind, Failure
+from graped.core.jobs import Outcome, Result
 from graped.model import PortLayout, PortReading, Reading, SlotId, Stage, Verb
+from graped.work import Progress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +120,47 @@ class PowerAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ChoreBegun:
+    """Long work was asked for. ``slots``: the nodes it works on, where it works on nodes."""
+
+    chore: int
+    kind: ChoreKind
+    subject: str
+    by: str
+    slots: tuple[SlotId, ...] = ()
+    request_id: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoreMoved:
+    """A chore has come further; ``slot``: the node it works on now."""
+
+    chore: int
+    progress: Progress
+    slot: SlotId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoreNodeEnded:
+    """A chore is through with one of its nodes."""
+
+    chore: int
+    slot: SlotId
+    result: Result
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoreEnded:
+    """A chore's work ended: ``done`` with a result, or ``failed``, ``cancelled``, ``interrupted`` and why."""
+
+    chore: int
+    outcome: Outcome
+    result: str = ""
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CancelAsked:
     """Somebody wants a job to stop waiting."""
 
@@ -188,6 +232,10 @@ Event = (
     | OverTemperature
     | StageSeen
     | PowerAsked
+    | ChoreBegun
+    | ChoreMoved
+    | ChoreNodeEnded
+    | ChoreEnded
     | CancelAsked
     | GuardsChanged
     | GuardsLetGo

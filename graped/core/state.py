@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from graped.config.types import Config
+from graped.core.chore import Chore
 from graped.core.jobs import Job
 from graped.model import (
     Fault,
@@ -93,6 +94,7 @@ class State:
     stacks: dict[int, StackState] = field(default_factory=dict)
     slots: dict[SlotId, SlotState] = field(default_factory=dict)
     jobs: dict[int, Job] = field(default_factory=dict)  # open ones, and the last ended
+    chores: dict[int, Chore] = field(default_factory=dict)  # long work; ids are those of jobs
     claims: dict[SlotId, int] = field(default_factory=dict)  # slot -> the open job that works on it
     guarded: frozenset[SlotId] = frozenset()
     soft_off: frozenset[SlotId] = frozenset()

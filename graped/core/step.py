@@ -6,11 +6,15 @@ from dataclasses import replace
 from typing import assert_never
 
 from graped.config.types import Config
-from graped.core import asking, boot, overheat, ports, way
+from graped.core import asking, boot, chores, overheat, ports, way
 from graped.core.draft import Draft
 from graped.core.effects import Effect
 from graped.core.events import (
     CancelAsked,
+    ChoreBegun,
+    ChoreEnded,
+    ChoreMoved,
+    ChoreNodeEnded,
     ConfigChanged,
     DaemonFault,
     Event,
@@ -82,6 +86,15 @@ def _take(draft: Draft, event: Event) -> None:
             asking.accept(draft, event)
         case CancelAsked():
             asking.cancel(draft, event)
+            chores.cancel(draft, event)
+        case ChoreBegun():
+            chores.begin(draft, event)
+        case ChoreMoved():
+            chores.move(draft, event)
+        case ChoreNodeEnded():
+            chores.end_node(draft, event)
+        case ChoreEnded():
+            chores.end(draft, event)
         case GuardsChanged():
             draft.other |= {"guarded": event.guarded, "soft_off": event.soft_off}
         case GuardsLetGo():

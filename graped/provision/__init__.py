@@ -1,1 +1,1 @@
-"""Keep servers and roots as the configuration wants them, do long work as jobs, and tell boot stages by evidence."""
+"""The asynchronous part of netbooting: composes images, roots and servers, and tells the engine."""

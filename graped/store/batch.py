@@ -19,7 +19,7 @@ from graped.store.buckets import (
     write_samples,
 )
 from graped.store.events import LoggedEvent, drop_old_events, write_events
-from graped.store.jobs import StoredJob, drop_old_jobs, write_jobs
+from graped.store.jobs import Stored, drop_old_jobs, write_jobs
 from graped.store.marks import Mark
 
 DAY_S = 86400.0
@@ -38,7 +38,7 @@ class Tidy:
 class Batch:
     """What goes to disk in one transaction."""
 
-    jobs: Mapping[int, StoredJob] = field(default_factory=dict)
+    jobs: Mapping[int, Stored] = field(default_factory=dict)
     desired: Mapping[SlotId, str] = field(default_factory=dict)
     ports: Mapping[int, int] = field(default_factory=dict)
     marks: Mapping[Mark, int] = field(default_factory=dict)

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from graped.clock import Clock
 from graped.core.jobs import Job, Outcome, Result, Step
 from graped.model import SlotId, Verb
+from graped.store.chores import StoredChore, from_json, to_json
 
 log = logging.getLogger(__name__)
 
 KEPT_JOBS = 1000  # ended jobs that are kept
 
-_COLUMNS = "id, verb, by, asked, ended, outcome, force, off_s, request_id, tasks"
+_COLUMNS = "id, verb, by, asked, ended, outcome, force, off_s, request_id, tasks, chore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,9 @@ class StoredJob:
         return replace(self, ended=at, outcome=Outcome.INTERRUPTED, tasks=tasks)
 
 
+Stored = StoredJob | StoredChore
+
+
 def stored(job: Job, clock: Clock) -> StoredJob:
     """Turn a job of the core into one to keep."""
     return StoredJob(
@@ -72,28 +76,28 @@ def stored(job: Job, clock: Clock) -> StoredJob:
     )
 
 
-def write_jobs(connection: sqlite3.Connection, jobs: Iterable[StoredJob]) -> None:
+def write_jobs(connection: sqlite3.Connection, jobs: Iterable[Stored]) -> None:
     """Insert or replace jobs."""
     connection.executemany(
-        f"INSERT OR REPLACE INTO jobs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
+        f"INSERT OR REPLACE INTO jobs ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608
         [_row_of(job) for job in jobs],
     )
 
 
-def read_job(connection: sqlite3.Connection, job: int) -> StoredJob | None:
+def read_job(connection: sqlite3.Connection, job: int) -> Stored | None:
     """One job, None where there is none."""
     found = _select(connection, "WHERE id = ?", job)
     return found[0] if found else None
 
 
-def read_jobs(connection: sqlite3.Connection, limit: int, before: int | None = None) -> list[StoredJob]:
+def read_jobs(connection: sqlite3.Connection, limit: int, before: int | None = None) -> list[Stored]:
     """The newest jobs (below an id), newest first."""
     if before is None:
         return _select(connection, "ORDER BY id DESC LIMIT ?", limit)
     return _select(connection, "WHERE id < ? ORDER BY id DESC LIMIT ?", before, limit)
 
 
-def read_open_jobs(connection: sqlite3.Connection) -> list[StoredJob]:
+def read_open_jobs(connection: sqlite3.Connection) -> list[Stored]:
     """Every job without an end."""
     return _select(connection, "WHERE ended IS NULL ORDER BY id")
 
@@ -107,23 +111,36 @@ def drop_old_jobs(connection: sqlite3.Connection, kept: int = KEPT_JOBS) -> None
     )
 
 
-def _select(connection: sqlite3.Connection, condition: str, *values: object) -> list[StoredJob]:
+def _select(connection: sqlite3.Connection, condition: str, *values: object) -> list[Stored]:
     rows = connection.execute(f"SELECT {_COLUMNS} FROM jobs {condition}", values)  # noqa: S608 - fixed texts
     return [job for row in rows if (job := _job_of(row)) is not None]
 
 
-def _row_of(job: StoredJob) -> tuple[object, ...]:
+def _row_of(job: Stored) -> tuple[object, ...]:
+    if isinstance(job, StoredChore):
+        head = (job.id, None, job.by, job.asked, job.ended, job.outcome)
+        return (*head, 0, None, job.request_id, "[]", to_json(job))
     tasks = json.dumps([[*task.slot, task.step, task.result, task.reason, task.way] for task in job.tasks])
     return (
         *(job.id, job.verb, job.by, job.asked, job.ended, job.outcome),
-        *(int(job.force), job.off_s, job.request_id, tasks),
+        *(int(job.force), job.off_s, job.request_id, tasks, None),
     )
 
 
-def _job_of(row: tuple[object, ...]) -> StoredJob | None:
+def _job_of(row: tuple[object, ...]) -> Stored | None:
     """Read a row; None for one that another version wrote, which is left where it is."""
-    id_, verb, by, asked, ended, outcome, force, off_s, request_id, tasks = row
+    id_, verb, by, asked, ended, outcome, force, off_s, request_id, tasks, chore = row
     try:
+        if chore is not None:
+            return from_json(
+                str(chore),
+                id=int(str(id_)),
+                by=str(by),
+                asked=float(str(asked)),
+                ended=None if ended is None else float(str(ended)),
+                outcome=Outcome(str(outcome)),
+                request_id=str(request_id),
+            )
         return StoredJob(
             id=int(str(id_)),
             verb=Verb(str(verb)),
@@ -145,6 +162,6 @@ def _job_of(row: tuple[object, ...]) -> StoredJob | None:
                 for stack, slot, step, result, reason, way in json.loads(str(tasks))
             ),
         )
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, LookupError) as error:
         log.warning("cannot read a stored job", extra={"job": id_, "error": str(error)})
         return None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from graped.core.state import Remembered
 from graped.model import Power, SlotId
 from graped.store.batch import read_marks, write_marks
-from graped.store.jobs import StoredJob, read_open_jobs, write_jobs
+from graped.store.jobs import Stored, read_open_jobs, write_jobs
 from graped.store.marks import Ids, Mark
 
 JOB_BLOCK = 1000
@@ -20,7 +20,7 @@ class Past:
     """What the last run left. ``interrupted``: its open jobs, as they end."""
 
     remembered: Remembered = field(default_factory=Remembered)
-    interrupted: tuple[StoredJob, ...] = ()
+    interrupted: tuple[Stored, ...] = ()
     last_job: int = 0
     last_event: int = 0
     last_sample: int = 0

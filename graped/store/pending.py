@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from graped.model import SlotId
 from graped.store.batch import Batch
-from graped.store.jobs import StoredJob
+from graped.store.jobs import Stored
 from graped.store.marks import Ids, Mark
 
 K = TypeVar("K")
@@ -22,15 +22,15 @@ class Pending:
 
     def __init__(self, jobs: Ids, events: Ids) -> None:
         self._ids = {Mark.JOBS: jobs, Mark.EVENTS: events}
-        self._jobs: dict[int, StoredJob] = {}
+        self._jobs: dict[int, Stored] = {}
         self._desired: dict[SlotId, str] = {}
         self._ports: dict[int, int] = {}
-        self._open: dict[int, StoredJob] = {}
+        self._open: dict[int, Stored] = {}
         self._all_desired: dict[SlotId, str] = {}
         self._all_ports: dict[int, int] = {}
 
     @property
-    def jobs(self) -> Mapping[int, StoredJob]:
+    def jobs(self) -> Mapping[int, Stored]:
         """Jobs whose newest state is not on disk."""
         return self._jobs
 
@@ -39,7 +39,7 @@ class Pending:
         self._all_desired.update(desired)
         self._all_ports.update(ports)
 
-    def job(self, job: StoredJob) -> bool:
+    def job(self, job: Stored) -> bool:
         """Keep a job; return whether there is anything new in it."""
         if self._jobs.get(job.id, self._open.get(job.id)) == job:
             return False

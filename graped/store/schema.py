@@ -32,7 +32,10 @@ _FIRST = (
     ),
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST,)
+# What a chore has and a power job has not, as JSON; NULL: a power job.
+_CHORES = ("ALTER TABLE jobs ADD COLUMN chore TEXT",)
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_FIRST, _CHORES)
 
 
 def migrate(connection: sqlite3.Connection) -> None:

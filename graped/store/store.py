@@ -19,14 +19,16 @@ from pathlib import Path
 
 from graped.clock import Clock
 from graped.config.types import Store as Settings
+from graped.core.chore import Chore
 from graped.core.jobs import Job
 from graped.core.state import Remembered
 from graped.model import Fault, SlotId
 from graped.store.batch import Batch, Tidy
+from graped.store.chores import stored_chore
 from graped.store.database import Connect
 from graped.store.disk import Disk, Written
 from graped.store.history import History
-from graped.store.jobs import StoredJob, read_job, read_jobs, stored
+from graped.store.jobs import Stored, read_job, read_jobs, stored
 from graped.store.journal import Journal
 from graped.store.marks import Ids, Mark
 from graped.store.opening import EVENT_BLOCK, JOB_BLOCK, Past
@@ -108,7 +110,7 @@ class Store:
         """What the core wants to know at its start."""
         return self._past.remembered
 
-    def interrupted_jobs(self) -> tuple[StoredJob, ...]:
+    def interrupted_jobs(self) -> tuple[Stored, ...]:
         """The jobs that the last run left open; they have ended as interrupted."""
         return self._past.interrupted
 
@@ -143,6 +145,11 @@ class Store:
         if self._pending.job(stored(job, self._clock)):
             self._wake(JOB_WITHIN_S)
 
+    def save_chore(self, chore: Chore) -> None:
+        """Remember a chore's newest state within a second."""
+        if self._pending.job(stored_chore(chore, self._clock)):
+            self._wake(JOB_WITHIN_S)
+
     def save_desired(self, desired: Mapping[SlotId, str]) -> None:
         """Remember what is wanted of some slots."""
         if self._pending.desired(desired):
@@ -164,14 +171,14 @@ class Store:
 
     # --- the archive of jobs --------------------------------------------------------------------------
 
-    async def jobs(self, limit: int, before: int | None = None) -> list[StoredJob]:
+    async def jobs(self, limit: int, before: int | None = None) -> list[Stored]:
         """The newest jobs (below an id), newest first, open ones included."""
         fresh = {number: job for number, job in self._pending.jobs.items() if before is None or number < before}
         old = await self._disk.read(lambda connection: read_jobs(connection, limit, before)) or []
         merged = {**{job.id: job for job in old}, **fresh}
         return [merged[number] for number in sorted(merged, reverse=True)[:limit]]
 
-    async def job(self, job_id: int) -> StoredJob | None:
+    async def job(self, job_id: int) -> Stored | None:
         """One job, None where there is none."""
         if job_id in self._pending.jobs:
             return self._pending.jobs[job_id]

@@ -11,6 +11,7 @@ from graped.api.types import ConfigReport, ConfigValue, ConfigView, SimDisplay, 
 from graped.clock import SystemClock
 from graped.config.types import Cluster, Config, Device, Poll, PowerPolicy, Stack
 from graped.core import step
+from graped.core.chore import Chore
 from graped.core.effects import SwitchPort
 from graped.core.events import MetersRead, PortRead, PortSwitched, PortUnread, StackFound, StageSeen, SwitchEnd
 from graped.core.jobs import Job, Outcome, Result, Step
@@ -19,7 +20,7 @@ from graped.engine import Engine
 from graped.errors import NotFound
 from graped.model import MeterKind, PortLayout, PortReading, Reading, SlotId, Stage, Verb
 from graped.store.events import LoggedEvent
-from graped.store.jobs import StoredJob, StoredTask
+from graped.store.jobs import Stored, StoredJob, StoredTask
 from graped.store.journal import Journal
 from graped.store.marks import Ids
 
@@ -64,7 +65,7 @@ class Archive:
 
     def __init__(self) -> None:
         task = StoredTask(slot=SlotId(0, 1), step=Step.ENDED, result=Result.DONE, reason="", way=("cut",))
-        self.kept = {
+        self.kept: dict[int, Stored] = {
             number: StoredJob(
                 id=number, verb=Verb.OFF, by="uid 0 (root) pid 1", asked=1e9, ended=1e9 + 1, outcome=Outcome.DONE,
                 force=False, off_s=None, request_id="old", tasks=(task,),
@@ -72,11 +73,11 @@ class Archive:
             for number in (1, 2, 3)
         }  # fmt: skip
 
-    async def jobs(self, limit: int, before: int | None = None) -> list[StoredJob]:
+    async def jobs(self, limit: int, before: int | None = None) -> list[Stored]:
         newest = sorted(self.kept.values(), key=lambda job: -job.id)
         return [job for job in newest if before is None or job.id < before][:limit]
 
-    async def job(self, job_id: int) -> StoredJob | None:
+    async def job(self, job_id: int) -> Stored | None:
         return self.kept.get(job_id)
 
 
@@ -113,6 +114,7 @@ class Memory:
 
     async def record_write(self, jobs: Sequence[Job], stack: int, value: int) -> None: ...
     def save_job(self, job: Job) -> None: ...
+    def save_chore(self, chore: Chore) -> None: ...
     def save_desired(self, desired: Mapping[SlotId, str]) -> None: ...
     def save_port(self, stack: int, value: int) -> None: ...
 
@@ -160,7 +162,7 @@ class Rack:
         self.by.append(how["by"])
         return await self.engine.ask_power(verb, slots, **how)
 
-    async def cancel(self, job_id: int, *, by: str) -> Job:
+    async def cancel(self, job_id: int, *, by: str) -> Job | Chore:
         return await self.engine.cancel(job_id, by=by)
 
     def plan_power(self, verb: Verb, slots: tuple[SlotId, ...], **how: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Jobs: list, show, wait for, cancel."""
+"""Jobs, power commands and long work alike: list, show, wait for, cancel."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Literal
 
 from fastapi import Request, Response
 
-from graped.api import power_views, types
+from graped.api import job_views, types
 from graped.api.answers import answer
 from graped.api.backend import Backend
 from graped.api.documents import errors
@@ -14,9 +14,11 @@ from graped.api.params import Flag, Id, Limit, PathId, Version, WaitS
 from graped.api.peer import who
 from graped.api.routes.context import BackendOf, topic
 from graped.api.waiting import changed, stopping
+from graped.core.chore import Chore
 from graped.core.jobs import Job
+from graped.core.state import State
 from graped.errors import Conflict, NotFound
-from graped.store.jobs import StoredJob
+from graped.store.jobs import Stored
 
 router = topic("jobs")
 
@@ -25,16 +27,17 @@ router = topic("jobs")
 async def jobs(backend: BackendOf, limit: Limit = 50, before: Id = None, open: Flag = False) -> Response:
     """List jobs, newest first; ``before`` an id goes back in time, ``open`` leaves out what has ended."""
     state = backend.state
-    found: dict[int, Job | StoredJob] = {
+    all_jobs: dict[int, Job | Chore] = {**state.jobs, **state.chores}
+    found: dict[int, Job | Chore | Stored] = {
         number: job
-        for number, job in state.jobs.items()
+        for number, job in all_jobs.items()
         if (before is None or number < before) and not (open and job.ended is not None)
     }
     if not open and len(found) < limit:
         for old in await backend.archive.jobs(limit, before):
             found.setdefault(old.id, old)
     newest = sorted(found, reverse=True)[:limit]
-    told = tuple(power_views.job(state, backend.clock, found[number]) for number in newest)
+    told = tuple(job_views.job(state, backend.clock, found[number]) for number in newest)
     return answer(tuple[types.Job, ...], told)
 
 
@@ -59,7 +62,7 @@ async def job(
         if left <= 0 or (until == "changed" and view.version != known):
             break
         state = await changed(request, backend, backend.state.revision, left)
-        if state.jobs.get(id) is None or await request.is_disconnected():
+        if _known(state, id) is None or await request.is_disconnected():
             break
         view = await _view(backend, id)
     return answer(types.Job, view)
@@ -67,17 +70,21 @@ async def job(
 
 @router.post("/v1/jobs/{id}/cancel", response_model=types.Job, responses=errors(404, 409))
 async def cancel(request: Request, backend: BackendOf, id: PathId) -> Response:
-    """Cancel what of a job still waits. What is on its way into a port is not called back."""
-    if id not in backend.state.jobs:
+    """Cancel what of a job still waits; long work ends a little later, a byte on its way to a port goes on."""
+    if _known(backend.state, id) is None:
         old = await _view(backend, id)
         raise Conflict(f"job {id} has ended: {old.outcome}")
     return answer(
-        types.Job, power_views.job(backend.state, backend.clock, await backend.cancel(id, by=who(request.scope)))
+        types.Job, job_views.job(backend.state, backend.clock, await backend.cancel(id, by=who(request.scope)))
     )
 
 
 async def _view(backend: Backend, number: int) -> types.Job:
-    job = backend.state.jobs.get(number) or await backend.archive.job(number)
+    job = _known(backend.state, number) or await backend.archive.job(number)
     if job is None:
         raise NotFound(f"there is no job {number}", hint="`grapecli jobs` lists them")
-    return power_views.job(backend.state, backend.clock, job)
+    return job_views.job(backend.state, backend.clock, job)
+
+
+def _known(state: State, number: int) -> Job | Chore | None:
+    return state.jobs.get(number) or state.chores.get(number)

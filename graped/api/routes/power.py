@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import Request, Response
 
-from graped.api import power_views, types
+from graped.api import job_views, power_views, types
 from graped.api.answers import answer
 from graped.api.bodies import PowerRequest
 from graped.api.documents import errors
@@ -58,7 +58,7 @@ async def switch(request: Request, backend: BackendOf, body: PowerRequest) -> Re
         off_s=body.off_s,
         request_id=current_request_id(),
     )
-    view = power_views.job(backend.state, backend.clock, job)
+    view = job_views.job(backend.state, backend.clock, job)
     return answer(types.Job, view, status=202, headers={"Location": f"/v1/jobs/{job.id}"})
 
 

@@ -1,0 +1,238 @@
+"""Do long blocking work in threads, and tell the core how far it is and how it ended.
+
+Everything belongs to the event loop's thread but the work itself. Work that waits for its turn begins in the order
+in which it was asked for. Nothing of it survives graped: what a stop finds is asked to end, and told as interrupted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import io
+import threading
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import BinaryIO
+
+from graped.api.request_id import current_request_id
+from graped.core.chore import Chore, ChoreKind, Failure
+from graped.core.events import ChoreEnded, ChoreMoved, ChoreNodeEnded
+from graped.core.jobs import Outcome, Result
+from graped.engine import Engine
+from graped.errors import Cancelled, Conflict
+from graped.model import SlotId
+from graped.provision.failures import failure_of
+from graped.provision.uploads import Upload
+from graped.work import Progress, Work
+
+AT_ONCE = 3  # the master's disk is not faster with more
+UPLOADS = 4  # they do not wait for a turn: somebody sits at the other end
+_READ_BYTES = 256 * 1024
+TELL_S = 0.25  # progress is told so often at most
+STOP_S = 5.0  # how long a stop waits for work to end
+
+_STOPPED = Failure(code="interrupted", message="graped was stopped", hint="Ask again; nothing half-done is left.")
+
+
+@dataclass(slots=True, eq=False)
+class _Running:
+    """One chore: ``thread`` once it has its turn."""
+
+    id: int
+    work: Work = field(default_factory=Work)
+    slot: SlotId | None = None  # the node that is worked on now
+    thread: bool = False
+    task: asyncio.Task[None] | None = None
+
+
+class Chores:
+    """All chores of one daemon. ``engine.cancel`` of a chore comes here."""
+
+    def __init__(self, engine: Engine, *, at_once: int = AT_ONCE, uploads: int = UPLOADS) -> None:
+        self._engine = engine
+        self._loop = asyncio.get_running_loop()
+        self._turn = asyncio.Semaphore(at_once)
+        self._uploads_left = uploads
+        self._running: dict[int, _Running] = {}
+        self._closing = False
+        engine.cancel_chore = self._cancel
+
+    def start(
+        self, kind: ChoreKind, subject: str, work: Callable[[Work], str], *, by: str, slots: tuple[SlotId, ...] = ()
+    ) -> Chore:
+        """Have ``work`` done in a thread; what it returns is the chore's result.
+
+        It looks at ``Work.check`` now and then, and undoes what it had begun when that raises Cancelled. A GrapeError
+        is how it fails; any other error is a bug, told as ``internal`` and logged.
+        """
+        return self._begin(kind, subject, lambda running: work(running.work), by=by, slots=slots, turn=self._turn)
+
+    def start_each(
+        self, kind: ChoreKind, subject: str, each: Callable[[SlotId, Work], str], slots: tuple[SlotId, ...], *, by: str
+    ) -> Chore:
+        """Have ``each`` done for one node after the other; a node that fails does not keep the others from theirs.
+
+        What it returns is told of the node. The chore ends as ``completed_with_errors`` where some nodes failed.
+        """
+        return self._begin(
+            kind, subject, lambda running: self._each(running, each, slots), by=by, slots=slots, turn=self._turn
+        )  # fmt: skip
+
+    async def start_upload(
+        self,
+        kind: ChoreKind,
+        subject: str,
+        work: Callable[[BinaryIO, Work], str],
+        chunks: AsyncIterator[bytes],
+        *,
+        by: str,
+    ) -> Chore:
+        """Have ``work`` read what a client sends, as a file; return once it took all of it, or ended before.
+
+        The client is read no faster than ``work`` reads. Raises: Conflict (too many uploads at once); what ``chunks``
+        raises, after telling the reader that its file is cut.
+        """
+        if self._uploads_left <= 0:
+            raise Conflict("too many uploads at once", hint="Try again when one has ended; grapecli jobs shows them.")
+        upload = Upload()
+        chore = self._begin(kind, subject, lambda one: _reading(upload, work, one.work), by=by, slots=(), turn=None)
+        self._uploads_left -= 1
+
+        def ended(_: object) -> None:
+            self._uploads_left += 1
+            feeding.cancel()  # whatever happened: its sender is let go, also one that says nothing
+            upload.close()
+
+        feeding = asyncio.create_task(upload.feed(chunks))
+        self._task_of(chore.id).add_done_callback(ended)
+        try:
+            await asyncio.wait((feeding,))
+        finally:
+            feeding.cancel()
+        if not feeding.cancelled():
+            feeding.result()
+        return self._engine.state.chores.get(chore.id, chore)
+
+    async def close(self, within_s: float = STOP_S) -> None:
+        """Ask all work to end, and wait so long for it; what then still runs is told as interrupted and left alone."""
+        self._closing = True
+        for number in list(self._running):
+            self._cancel(number)
+        tasks = [one.task for one in self._running.values() if one.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=within_s)
+        for one in list(self._running.values()):
+            self._end(one, Outcome.INTERRUPTED, failure=_STOPPED)
+
+    def _begin(
+        self,
+        kind: ChoreKind,
+        subject: str,
+        call: Callable[[_Running], str],
+        *,
+        by: str,
+        slots: tuple[SlotId, ...],
+        turn: asyncio.Semaphore | None,
+    ) -> Chore:
+        if self._closing:
+            raise Conflict("graped is stopping")
+        chore = self._engine.begin_chore(kind, subject, by=by, slots=slots, request_id=current_request_id())
+        running = self._running[chore.id] = _Running(chore.id)
+        running.task = asyncio.create_task(self._run(running, call, turn))
+        return chore
+
+    def _task_of(self, number: int) -> asyncio.Task[None]:
+        task = self._running[number].task
+        assert task is not None  # _begin has made it
+        return task
+
+    def _cancel(self, number: int) -> None:
+        running = self._running.get(number)
+        if running is None:
+            return
+        running.work.cancel()
+        if not running.thread and running.task is not None:
+            running.task.cancel()  # it waits for its turn
+
+    async def _run(self, running: _Running, call: Callable[[_Running], str], turn: asyncio.Semaphore | None) -> None:
+        try:
+            async with turn or contextlib.nullcontext():
+                running.thread = True
+                result = await self._watched(running, call)
+        except (Cancelled, asyncio.CancelledError):
+            if self._closing:
+                self._end(running, Outcome.INTERRUPTED, failure=_STOPPED)
+            else:
+                self._end(running, Outcome.CANCELLED, failure=Failure(code=Cancelled.code, message="cancelled"))
+        except Exception as error:
+            self._end(running, Outcome.FAILED, failure=failure_of(error, running.id))
+        else:
+            self._end(running, Outcome.DONE, result=result)
+
+    async def _watched(self, running: _Running, call: Callable[[_Running], str]) -> str:
+        """Run the work in a thread of its own; tell its progress while it lasts."""
+        end = self._thread(running, call)
+        told: tuple[Progress, SlotId | None] | None = None
+        while True:
+            now = (running.work.progress, running.slot)
+            if now != told:
+                self._engine.post(ChoreMoved(chore=running.id, progress=now[0], slot=now[1]))
+                told = now
+            await asyncio.wait((end,), timeout=TELL_S)
+            if end.done():
+                return end.result()
+
+    def _thread(self, running: _Running, call: Callable[[_Running], str]) -> asyncio.Future[str]:
+        """Start the work in a daemon thread: a disk that never answers must not keep the program from ending."""
+        end: asyncio.Future[str] = self._loop.create_future()
+
+        def tell(result: str, error: BaseException | None) -> None:
+            if end.done():
+                return
+            if error is None:
+                end.set_result(result)
+            else:
+                end.set_exception(error)
+
+        def run() -> None:
+            result, failed = "", None
+            try:
+                running.work.check()
+                result = call(running)
+            except BaseException as error:
+                failed = error
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(tell, result, failed)
+
+        threading.Thread(target=run, name=f"job {running.id}", daemon=True).start()
+        return end
+
+    def _each(self, running: _Running, each: Callable[[SlotId, Work], str], slots: tuple[SlotId, ...]) -> str:
+        """Work on one node after the other (in the thread)."""
+        for slot in slots:
+            running.slot = slot
+            running.work.check()
+            try:
+                self._node_ended(running, slot, Result.DONE, each(slot, running.work))
+            except Cancelled:
+                raise
+            except Exception as error:
+                self._node_ended(running, slot, Result.FAILED, failure_of(error, running.id).message)
+        return ""
+
+    def _node_ended(self, running: _Running, slot: SlotId, result: Result, reason: str) -> None:
+        """Tell the end of one node (in the thread)."""
+        event = ChoreNodeEnded(chore=running.id, slot=slot, result=result, reason=reason)
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(self._engine.post, event)
+
+    def _end(self, running: _Running, outcome: Outcome, *, result: str = "", failure: Failure | None = None) -> None:
+        self._running.pop(running.id, None)
+        self._engine.post(ChoreEnded(chore=running.id, outcome=outcome, result=result, failure=failure))
+
+
+def _reading(upload: Upload, call: Callable[[BinaryIO, Work], str], work: Work) -> str:
+    """Run ``call`` over an upload (in the thread), and let its sender go when it ends."""
+    upload.work = work
+    with io.BufferedReader(upload, _READ_BYTES) as stream:
+        return call(stream, work)
