@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None) -> int:
         asked = args.check_config if args.show_config is None else args.show_config
         path = Path(asked) if asked else args.config or Path(DEFAULT_CONFIG)
         if args.show_config is not None:
-            return check.show(path, registry.find(), sys.stdout)
+            return check.show(path, registry.find(), sys.stdout, state_dir=args.state_dir)
         from graped.bottom import judge_machine
 
         return check.check(path, registry.find(), sys.stdout, machine=judge_machine)

@@ -31,7 +31,7 @@ from graped.hardware.protocols import Edge, Gpio
 from graped.model import Fault, SlotId, Stage
 from graped.notify import Notifier
 from graped.pollers import Pollers
-from graped.service import Service, Source
+from graped.service import Service, Source, settings_fault
 from graped.store.store import Store
 
 log = logging.getLogger("graped")
@@ -187,6 +187,7 @@ class _Daemon:
         )
         store.on_fault = lambda fault: engine.post(_store_fault(fault))
         engine.post(_store_fault(store.fault))
+        engine.post(settings_fault(self.loaded))
         for job in store.interrupted_jobs():
             store.journal.append("job.interrupted", f"job {job.id} was interrupted: graped had stopped", job=job.id)
         store.journal.append("daemon.started", f"graped {__version__} started", fields={"pid": os.getpid()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,15 +11,18 @@ from graped import __version__
 from graped.api.simulator import RackSimulator
 from graped.api.types import ConfigReport, ConfigValue, ConfigView
 from graped.clock import Clock
+from graped.config import files, settings
 from graped.config.findings import DEFAULT
-from graped.config.load import Loaded, load
+from graped.config.load import Loaded
 from graped.config.reload import live
 from graped.config.render import diff, to_toml
+from graped.config.settings import effective
 from graped.config.types import Config, DriverSpec
-from graped.core.events import ConfigChanged
+from graped.core.events import ConfigChanged, DaemonFault
 from graped.core.state import State
 from graped.engine import Engine
 from graped.errors import ConfigError
+from graped.model import SlotId
 from graped.store.history import History
 from graped.store.journal import Journal
 from graped.store.store import Store
@@ -41,18 +45,19 @@ class Source:
     room: Path | None = None
     own_socket: bool = False
 
-    def load(self) -> Loaded:
-        """Read and validate all files. Raises: ConfigError."""
-        loaded = load(self.path, self.drivers)
+    def load(self, document: files.Document | None = None) -> Loaded:
+        """Read and validate all files and what commands had set; ``document``: instead of reading the files.
+
+        Raises: ConfigError.
+        """
+        loaded = effective(document or files.read(self.path), self.drivers, lambda loaded: self._state_dir(loaded)[0])
         config = loaded.config
         values = {key: (value, source) for key, value, source in loaded.values}
-        state_dir, socket, by = self.state_dir, self.socket, "--state-dir"
-        if state_dir is None and values["store.state_dir"][1] == DEFAULT:
-            state_dir, by = self.room, "--simulate"
-        if state_dir is not None:
+        state_dir, by = self._state_dir(loaded)
+        if by.startswith("--"):
             config = replace(config, store=replace(config.store, state_dir=state_dir))
             values["store.state_dir"] = (str(state_dir), by)
-        by = "--socket"
+        socket, by = self.socket, "--socket"
         if socket is None and self.own_socket and values["api.socket"][1] == DEFAULT:
             socket, by = config.store.state_dir / "graped.sock", "--simulate"
         if socket is not None:
@@ -61,6 +66,15 @@ class Source:
         return replace(
             loaded, config=config, values=tuple((key, value, source) for key, (value, source) in values.items())
         )
+
+    def _state_dir(self, loaded: Loaded) -> tuple[Path, str]:
+        """Tell the state directory, and who says so where it is not the files."""
+        source = next(source for key, _, source in loaded.values if key == "store.state_dir")
+        if self.state_dir is not None:
+            return self.state_dir, "--state-dir"
+        if self.room is not None and source == DEFAULT:
+            return self.room, "--simulate"
+        return loaded.config.store.state_dir, source
 
 
 class Service:
@@ -133,6 +147,7 @@ class Service:
         self._loaded = loaded
         self._store.configure(config.store)
         self._engine.post(ConfigChanged(config=config))
+        self._engine.post(settings_fault(loaded))
         changes = "; ".join(report.changed) or "nothing changed"
         self.journal.append("config.reloaded", f"the configuration was read again: {changes}",
                             fields={"needs_restart": list(report.needs_restart)})  # fmt: skip
@@ -141,6 +156,16 @@ class Service:
         for line in report.needs_restart:
             log.warning("needs a restart: %s", line)
         return report
+
+    def set_devices(self, changes: Mapping[SlotId, Mapping[str, str | None]]) -> None:
+        """Set keys of devices at run time, None clears one: all together, on disk and in force when this returns.
+
+        The configuration files are not read again. Raises: ConfigError, and then nothing has changed.
+        """
+        settings.set_devices(self._running().store.state_dir, changes)
+        self._loaded = self._source.load(self._loaded.document)
+        self._engine.post(ConfigChanged(config=live(self._running(), self._loaded.config)))
+        self._engine.post(settings_fault(self._loaded))
 
     def _judge(self) -> tuple[ConfigReport, Loaded | None]:
         try:
@@ -154,3 +179,9 @@ class Service:
 
     def _running(self) -> Config:
         return self._engine.state.config
+
+
+def settings_fault(loaded: Loaded) -> DaemonFault:
+    """Tell whether what commands had set is in force."""
+    hint = "Repair settings.toml in the state directory, or remove it; then reload."
+    return DaemonFault(code="settings", message=loaded.settings_fault, hint=hint if loaded.settings_fault else "")

@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final, TextIO
 
+from graped.config import files
 from graped.config.load import Loaded, load
 from graped.config.render import to_toml
+from graped.config.settings import effective
 from graped.config.types import Config, DriverSpec
 from graped.errors import ConfigError
 
@@ -46,13 +48,16 @@ def check(
     return OK
 
 
-def show(path: Path, drivers: Mapping[str, DriverSpec], out: TextIO) -> int:
-    """Print the effective configuration as TOML, each value with the file it comes from; return the exit code."""
+def show(path: Path, drivers: Mapping[str, DriverSpec], out: TextIO, *, state_dir: Path | None = None) -> int:
+    """Print the effective configuration as TOML, each value with the file it comes from; return the exit code.
+
+    ``state_dir`` is where the settings are looked for instead of in ``store.state_dir``.
+    """
     try:
-        loaded = load(path, drivers)
+        loaded = effective(files.read(path), drivers, lambda loaded: state_dir or loaded.config.store.state_dir)
     except ConfigError as error:
         return _refuse([str(problem) for problem in error.problems], out)
-    _print_warnings(loaded.warnings, out, "# warning: ")
+    _print_warnings((*loaded.warnings, *filter(None, [loaded.settings_fault])), out, "# warning: ")
     print(annotated(loaded), end="", file=out)
     return OK
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 import tomllib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -67,6 +68,23 @@ def merge(
         files=files,
         problems=tuple(complaints),
         spoiled=frozenset(spoiled),
+    )
+
+
+def lay_over(document: Document, name: str, table: Table) -> Document:
+    """Merge one more table over a document, as if it had been the last file."""
+    problems: list[Problem] = []
+    spoiled: set[KeyPath] = set()
+    tree, sources = copy.deepcopy(document.tree), dict(document.sources)
+    _merge_into(tree, _sift_table(table, (), name, problems, spoiled), (), name, sources)
+    return replace(
+        document,
+        tree=tree,
+        sources=sources,
+        order=(*document.order, name),
+        files=(*document.files, Path(name)),
+        problems=(*document.problems, *problems),
+        spoiled=document.spoiled | spoiled,
     )
 
 

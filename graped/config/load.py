@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from graped.config import files, flat
+from graped.config.files import Document
 from graped.config.findings import DEFAULT, Findings
 from graped.config.legacy import LEGACY_SECTIONS, without_legacy
 from graped.config.rules import judge
@@ -21,13 +22,17 @@ from graped.errors import ConfigError
 class Loaded:
     """A configuration in force, and where each of its values comes from.
 
-    ``values`` are (key path, plain value, file or "default"), in the order of the sections.
+    ``values`` are (key path, plain value, file or "default"), in the order of the sections. ``settings_fault`` says
+    why what commands had set is not used ("" where it is). ``document`` is what was read, without it and without the
+    first daemon's keys, one of which is a password.
     """
 
     config: Config
     files: tuple[Path, ...]
     values: tuple[tuple[str, object, str], ...]
     warnings: tuple[str, ...]
+    document: Document
+    settings_fault: str = ""
 
 
 def load(path: Path, drivers: Mapping[str, DriverSpec]) -> Loaded:
@@ -38,10 +43,11 @@ def load(path: Path, drivers: Mapping[str, DriverSpec]) -> Loaded:
     return validate(files.read(path), drivers)
 
 
-def validate(document: files.Document, drivers: Mapping[str, DriverSpec]) -> Loaded:
+def validate(document: Document, drivers: Mapping[str, DriverSpec]) -> Loaded:
     """Make a configuration of merged files. Raises ConfigError."""
     findings = Findings(document.sources, document.problems, document.spoiled)
-    config = _read(without_legacy(document.tree, findings), drivers, findings)
+    tree = without_legacy(document.tree, findings)
+    config = _read(tree, drivers, findings)
     judge(config, drivers, findings, document.order)
     if findings.problems:
         count = len(findings.problems)
@@ -56,6 +62,7 @@ def validate(document: files.Document, drivers: Mapping[str, DriverSpec]) -> Loa
         files=document.files,
         values=tuple((item.key, item.value, findings.sources.get(item.path, DEFAULT)) for item in flat.flatten(config)),
         warnings=tuple(findings.warnings),
+        document=replace(document, tree=tree),
     )
 
 

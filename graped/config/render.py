@@ -37,7 +37,7 @@ class ConfigDiff:
     needs_restart: tuple[str, ...]
 
 
-class _Encoder(toml.TomlEncoder):  # type: ignore[type-arg]
+class Encoder(toml.TomlEncoder):  # type: ignore[type-arg]
     """The package's encoder with strings that are TOML whatever is in them."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ def to_toml(config: Config) -> str:
     stacks = sections["cluster"].pop("stacks", {})
     tables = [{name: table} for name, table in sections.items()]
     tables += [{"cluster": {"stacks": {key: _stack_table(stack)}}} for key, stack in stacks.items()]
-    return "\n".join(toml.dumps(table, encoder=_Encoder()) for table in tables)
+    return "\n".join(toml.dumps(table, encoder=Encoder()) for table in tables)
 
 
 def _written(table: Mapping[str, Any]) -> dict[str, Any]:
