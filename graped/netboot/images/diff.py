@@ -53,7 +53,7 @@ def diff_trees(old: Path, new: Path, work: Work) -> tuple[Change, ...]:
         def same(before: Entry | None = before, after: Entry | None = after) -> bool:
             assert before is not None
             assert after is not None
-            return _same_file(before, after, quiet)
+            return same_file(before, after, quiet)
 
         change = compare(one, two, same)
         if change is not None:
@@ -131,7 +131,8 @@ def _device(node: Node) -> str:
     return f"{node.device[0]}:{node.device[1]}"
 
 
-def _same_file(old: Entry, new: Entry, work: Work) -> bool:
+def same_file(old: Entry, new: Entry, work: Work) -> bool:
+    """Whether two regular files of one size hold the same."""
     descriptors = [open_regular(entry.folder, entry.name) for entry in (old, new)]
     try:
         one, two = descriptors
