@@ -1,0 +1,89 @@
+"""A root as a btrfs snapshot: of the image's tree where that is a subvolume, else of a subvolume made of it once."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import threading
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Final
+
+from graped.files import remove_tree
+from graped.netboot.images.copy import copy_tree
+from graped.netboot.roots.strategies import Way
+from graped.runner import Runner
+from graped.work import Work
+
+SUBVOLUME_INODE: Final = 256  # BTRFS_FIRST_FREE_OBJECTID: the root folder of every subvolume
+TIMEOUT_S: Final = 300.0
+PARTIAL: Final = ".partial-"
+
+
+class Btrfs(Way):
+    """Snapshots. ``bases`` is where subvolumes of images are kept, by the image's ref."""
+
+    def __init__(self, bases: Path, runner: Runner) -> None:
+        self._bases = bases
+        self._runner = runner
+        self._lock = threading.Lock()  # two roots of one new image at once: its base is made once
+
+    def make(self, lower: Path, home: Path, work: Work) -> None:
+        """See Way."""
+        source = lower if is_subvolume(lower) else self._base(lower, work)
+        self._btrfs("subvolume", "snapshot", str(source), str(home / "fs"))
+
+    def clone(self, source: Path, home: Path, work: Work) -> None:
+        """See Way."""
+        self._btrfs("subvolume", "snapshot", str(source / "fs"), str(home / "fs"))
+
+    def destroy(self, home: Path) -> None:
+        """Remove a generation, also one that is half made or half removed."""
+        if is_subvolume(home / "fs"):
+            self._delete(home / "fs")
+        remove_tree(home)
+
+    def drop_bases(self, needed: Iterable[str]) -> tuple[str, ...]:
+        """Remove the subvolumes of images that no root uses, and those that are half made."""
+        found = sorted(self._bases.iterdir()) if self._bases.is_dir() else []
+        dropped = [path for path in found if path.name not in set(needed)]
+        for path in dropped:
+            if is_subvolume(path):
+                self._delete(path)
+            remove_tree(path)
+        return tuple(path.name for path in dropped)
+
+    def _base(self, lower: Path, work: Work) -> Path:
+        """Give the subvolume of an image, made if it is not there: complete or not under this name."""
+        base = self._bases / lower.parent.name
+        with self._lock:
+            if not base.is_dir():
+                self._bases.mkdir(mode=0o700, exist_ok=True)
+                self._make_base(lower, base, work)
+        return base
+
+    def _make_base(self, lower: Path, base: Path, work: Work) -> None:
+        partial = self._bases / f"{PARTIAL}{secrets.token_hex(4)}"
+        try:
+            self._btrfs("subvolume", "create", str(partial))
+            copy_tree(lower, partial, work, reflink=True)
+            partial.rename(base)
+        except BaseException:
+            if is_subvolume(partial):
+                self._delete(partial)
+            raise
+
+    def _delete(self, subvolume: Path) -> None:
+        self._btrfs("subvolume", "delete", "--commit-after", str(subvolume))
+
+    def _btrfs(self, *words: str) -> None:
+        self._runner.run(("btrfs", *words), timeout_s=TIMEOUT_S)
+
+
+def is_subvolume(path: Path) -> bool:
+    """Whether a folder, not a link to one, is the root of a btrfs subvolume (or of a whole btrfs)."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    return status.st_ino == SUBVOLUME_INODE and os.major(status.st_dev) == 0  # an anonymous device: no plain disk

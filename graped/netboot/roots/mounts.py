@@ -1,0 +1,93 @@
+"""Who mounts roots: graped itself, or systemd units for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Protocol
+
+from graped.errors import ServerError
+from graped.files import write_atomic
+from graped.netboot.roots import mounting
+from graped.netboot.roots.records import Layout
+from graped.runner import Runner
+
+ENVIRONMENT: Final = Path("/run/grape/netboot.env")  # an EnvironmentFile= of the units
+UNIT_TIMEOUT_S: Final = mounting.TIMEOUT_S + 10.0
+_ALL_CODES: Final = frozenset(range(256))
+
+
+class Mounts(Protocol):
+    """Mount roots in the namespace in which the NFS server looks."""
+
+    def mount(self, node: str, generation: str) -> None:
+        """Mount a root, if its strategy needs that and it is not. Raises GrapeError."""
+
+    def unmount(self, node: str, generation: str) -> None:
+        """Unmount a root, if it is mounted. Raises InUse: it is mounted as before."""
+
+    def mounted(self) -> frozenset[tuple[str, str]]:
+        """Tell which (node, generation) are mounted."""
+
+
+class DirectMounts:
+    """Mount in our own namespace: right where graped runs without systemd."""
+
+    def __init__(self, folder: Path, runner: Runner) -> None:
+        self._layout = Layout(folder)
+        self._runner = runner
+
+    def mount(self, node: str, generation: str) -> None:
+        """See Mounts."""
+        mounting.mount(self._layout, node, generation, self._runner)
+
+    def unmount(self, node: str, generation: str) -> None:
+        """See Mounts."""
+        mounting.unmount(self._layout, node, generation, self._runner)
+
+    def mounted(self) -> frozenset[tuple[str, str]]:
+        """See Mounts."""
+        return mounting.mounted(self._layout)
+
+
+class UnitMounts:
+    """Have a unit mount in the host's namespace; the mount is seen from ours, because it propagates."""
+
+    def __init__(self, folder: Path, runner: Runner, *, environment: Path = ENVIRONMENT) -> None:
+        self._layout = Layout(folder)
+        self._runner = runner
+        self._environment = environment
+
+    def mount(self, node: str, generation: str) -> None:
+        """See Mounts."""
+        self._layout.generation(node, generation)  # both names are sound
+        write_atomic(self._environment, f'{mounting.FOLDER_VARIABLE}="{self._layout.folder}"\n')
+        self._runner.run(("systemctl", "start", unit(node, generation)), timeout_s=UNIT_TIMEOUT_S)
+
+    def unmount(self, node: str, generation: str) -> None:
+        """See Mounts."""
+        name = unit(node, generation)
+        if (node, generation) not in self.mounted():
+            return
+        self.mount(node, generation)  # a unit that an earlier failed stop left inactive takes the mount over again
+        # The code of a stop tells of the job, not of the mount: we look at that.
+        self._runner.run(("systemctl", "stop", name), timeout_s=UNIT_TIMEOUT_S, expect=_ALL_CODES)
+        if (node, generation) in self.mounted():
+            raise mounting.in_use(node, generation)
+
+    def mounted(self) -> frozenset[tuple[str, str]]:
+        """See Mounts."""
+        return mounting.mounted(self._layout)
+
+
+def unit(node: str, generation: str) -> str:
+    """Name the unit of a root."""
+    return f"grape-root@{node}--{generation}.service"
+
+
+def check_mounted(mounts: Mounts, node: str, generation: str) -> None:
+    """Raise ServerError where a mount that was made is not seen: then the NFS server would export an empty folder."""
+    if (node, generation) not in mounts.mounted():
+        raise ServerError(
+            f"root {generation} of {node} was mounted, but its mount is not seen by graped",
+            hint="Mounts must propagate to graped's namespace: see MountFlags= of its unit.",
+        )
