@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
 
-.PHONY: demo test check lint bench clean
+.PHONY: demo test check lint bench lab-netboot clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -25,6 +25,10 @@ demo: $(RUNS)  ## set up, then show a simulated cluster being switched on
 
 test: $(TESTS)  ## run all tests
 	$(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
+
+lab-netboot: $(TESTS)  ## boot nodes in the lab: real servers, boot ROMs, real kernels (root, Debian)
+	$(BIN)/python -m tests.lab.prepare
+	$(BIN)/python -m pytest --durations=5 tests/lab/suites/netboot
 
 lint: $(TESTS)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

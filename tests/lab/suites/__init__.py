@@ -1,0 +1,1 @@
+"""What the lab shows, a folder a suite; each has its own make target."""

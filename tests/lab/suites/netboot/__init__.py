@@ -1,0 +1,1 @@
+"""Netbooting: `make lab-netboot`."""
