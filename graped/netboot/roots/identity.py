@@ -10,7 +10,7 @@ from ipaddress import IPv4Address
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from graped.netboot.roots.blocks import with_block
+from graped.netboot.blocks import with_block
 from graped.netboot.roots.own_files import Inside
 
 _MACHINE_ID: Final = re.compile(r"[0-9a-f]{32}", re.ASCII)
