@@ -1,0 +1,246 @@
+"""NFS-Ganesha for real: two overlay roots on one base and a copy, clients at three addresses, servers killed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+
+from graped.errors import ServerError
+from graped.netboot.nfs.exports import Export
+from graped.netboot.nfs.ganesha import Ganesha, spec
+from graped.netboot.nfs.traffic import clients_connected
+from graped.netboot.servers import ProcessServers
+from graped.runner import SubprocessRunner
+from tests.netboot.nfs.room import SERVER, Client, Room, room
+
+NEEDED = ("ganesha.nfsd", "rpcbind", "nfs-ls", "mount")
+MISSING = [tool for tool in NEEDED if shutil.which(tool) is None]
+pytestmark = [
+    pytest.mark.lab,
+    pytest.mark.xdist_group("rpcbind"),
+    pytest.mark.skipif(os.getuid() != 0, reason="needs root: namespaces, mounts, servers"),
+    pytest.mark.skipif(bool(MISSING), reason=f"needs {', '.join(MISSING)}"),
+]
+BIG_BYTES = 48_000_000
+VERSIONS = pytest.mark.parametrize("version", [3, 4])
+
+
+@dataclass(slots=True)
+class Lab:
+    """The room, a folder with roots in it, and the server as graped runs it."""
+
+    room: Room
+    folder: Path
+    digest: str
+
+    @property
+    def nodes(self) -> tuple[Client, ...]:
+        return self.room.clients
+
+    @property
+    def exports(self) -> list[Export]:
+        """Two overlays and a copy, each for its node."""
+        return [self.export(number, name) for number, name in enumerate(("one", "two", "copy"))]
+
+    def export(self, number: int, name: str, generation: int = 1) -> Export:
+        fsid = (1 << 28) | (number + 1 << 20) | generation
+        return Export(path=self.root(name), client=self.nodes[number].address, fsid=fsid)
+
+    def root(self, name: str) -> Path:
+        return self.folder / "roots" / name / "fs"
+
+    def ganesha(self) -> Ganesha:
+        """A graped that was just started: it knows nothing but what is on disk."""
+        return Ganesha(ProcessServers(SubprocessRunner()), self.folder / "nfs", SERVER)
+
+    def apply(self, exports: list[Export]) -> list[str]:
+        return self.room.server.do(self.ganesha().apply, exports)
+
+    def check(self, exports: list[Export]) -> list[str]:
+        return self.room.server.do(self.ganesha().check, exports)
+
+    def ensure(self) -> list[str]:
+        return self.room.server.do(self.ganesha().ensure)
+
+    def pid(self) -> int:
+        pid = ProcessServers(SubprocessRunner()).running(spec(self.folder / "nfs"))
+        assert pid is not None
+        return pid
+
+    def overlay(self, name: str) -> None:
+        home = self.root(name).parent
+        for part in ("upper", "work", "fs"):
+            (home / part).mkdir(parents=True)
+        options = f"lowerdir={self.folder / 'base'},upperdir={home / 'upper'},workdir={home / 'work'}"
+        options += ",index=on,nfs_export=on,redirect_dir=on"
+        subprocess.run(["mount", "-t", "overlay", "test", "-o", options, str(home / "fs")], check=True, timeout=20)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
+    folder = tmp_path_factory.mktemp("nfs")
+    base = folder / "base"
+    base.mkdir()
+    big = os.urandom(BIG_BYTES)
+    (base / "big").write_bytes(big)
+    (base / "hello").write_text("from the base\n")
+    with room() as built:
+        lab = Lab(built, folder, hashlib.sha256(big).hexdigest())
+        try:
+            lab.overlay("one")
+            lab.overlay("two")
+            shutil.copytree(base, lab.root("copy"))
+            yield lab
+        finally:
+            try:
+                built.server.do(lab.ganesha().stop)
+            finally:
+                for root in (folder / "roots").glob("*/fs"):
+                    if root.is_mount():
+                        subprocess.run(["umount", str(root)], check=True, timeout=20)
+
+
+@pytest.fixture(autouse=True)
+def served(lab: Lab) -> None:
+    """Each test begins with the three exports, served."""
+    lab.apply(lab.exports)
+    assert lab.check(lab.exports) == []
+
+
+def wait_for(what: Callable[[], bool]) -> None:
+    end = time.monotonic() + 10
+    while not what():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+@VERSIONS
+def test_only_the_node_itself_may_mount_its_root(lab: Lab, version: int) -> None:
+    for number, export in enumerate(lab.exports):
+        for other, client in enumerate(lab.nodes):
+            if number == other:
+                assert "big" in client.ls(export.path, version)
+            else:
+                with pytest.raises(PermissionError):
+                    client.ls(export.path, version)
+
+
+@VERSIONS
+def test_nodes_on_one_base_do_not_see_each_other(lab: Lab, version: int, tmp_path: Path) -> None:
+    name = f"written{version}"
+    for number, client in enumerate(lab.nodes):
+        note = tmp_path / "note"
+        note.write_text(f"of node {number}\n")
+        client.put(note, lab.exports[number].path / name, version)
+    for number, client in enumerate(lab.nodes):
+        assert client.cat(lab.exports[number].path / name, version) == f"of node {number}\n"
+        assert client.cat(lab.exports[number].path / "hello", version) == "from the base\n"
+    assert sorted(file.name for file in (lab.folder / "base").iterdir()) == ["big", "hello"]
+
+
+def test_one_folder_for_many_may_be_read_by_them_and_written_by_nobody(lab: Lab, tmp_path: Path) -> None:
+    shared = [
+        Export(path=lab.folder / "base", client=client.address, fsid=(4 << 28) | 77, read_only=True)
+        for client in lab.nodes[:2]
+    ]
+    lab.apply([*lab.exports, *shared])
+    (tmp_path / "note").write_text("x")
+    for client in lab.nodes[:2]:
+        assert "big" in client.ls(lab.folder / "base")
+        with pytest.raises(PermissionError, match="ROFS"):
+            client.put(tmp_path / "note", lab.folder / "base" / "note")
+    with pytest.raises(PermissionError):
+        lab.nodes[2].ls(lab.folder / "base")
+
+
+def test_exports_come_and_go_while_another_node_reads(lab: Lab) -> None:
+    pid = lab.pid()
+    lab.overlay("more")
+    more = lab.export(1, "more", generation=2)
+    with lab.nodes[0].reading(lab.exports[0].path / "big") as reading:
+        for _ in range(3):
+            assert lab.apply([*lab.exports, more]) == [f"exports {more}"]
+            assert "big" in lab.nodes[1].ls(more.path)
+            assert "big" in lab.nodes[1].ls(lab.exports[1].path)  # the older generation is still served
+            assert lab.apply(lab.exports) == [f"no longer exports {more}"]
+            with pytest.raises(PermissionError):
+                lab.nodes[1].ls(more.path)
+        subprocess.run(["umount", str(more.path)], check=True, timeout=20)  # nothing holds it any more
+        assert reading.bytes < BIG_BYTES
+        assert reading.join() == lab.digest
+        assert reading.longest_gap_s < 1.0
+    assert lab.pid() == pid
+
+
+def test_a_killed_server_is_healed_and_its_clients_go_on_with_the_handles_they_have(lab: Lab) -> None:
+    pid = lab.pid()
+    with lab.nodes[0].reading(lab.exports[0].path / "big") as reading:
+        os.kill(pid, signal.SIGKILL)
+        wait_for(lambda: any("does not run" in problem for problem in lab.check(lab.exports)))
+        assert lab.ensure() == ["started NFS-Ganesha again"]
+        assert reading.bytes < BIG_BYTES
+        assert reading.join() == lab.digest
+        assert reading.longest_gap_s < 10.0
+    assert lab.ensure() == []
+    assert lab.pid() != pid
+    assert lab.check(lab.exports) == []
+    assert "big" in lab.nodes[1].ls(lab.exports[1].path, 4)
+
+
+def test_a_killed_port_mapper_is_healed_without_a_restart_of_the_server(lab: Lab) -> None:
+    pid = lab.pid()
+    os.kill(int((lab.folder / "nfs" / "rpcbind.json").read_text().split('"pid": ')[1].split(",")[0]), signal.SIGKILL)
+    wait_for(lambda: any("No port mapper" in problem for problem in lab.check(lab.exports)))
+    lab.ensure()
+    assert lab.check(lab.exports) == []
+    assert "big" in lab.nodes[0].ls(lab.exports[0].path)
+    assert lab.pid() == pid
+
+
+def test_a_graped_that_was_restarted_finds_all_as_it_left_it(lab: Lab) -> None:
+    pid = lab.pid()
+    assert lab.apply(lab.exports) == []
+    assert lab.ensure() == []
+    assert lab.pid() == pid
+
+
+def test_a_changed_core_restarts_it_and_a_reader_only_pauses(lab: Lab) -> None:
+    pid = lab.pid()
+    config = lab.folder / "nfs" / "ganesha.conf"
+    with lab.nodes[2].reading(lab.exports[2].path / "big") as reading:
+        config.write_text(config.read_text().replace("Graceless = true", "Graceless = false"))
+        assert lab.apply(lab.exports) == ["started NFS-Ganesha"]
+        assert reading.join() == lab.digest
+    assert lab.pid() != pid
+
+
+def test_a_node_that_moves_to_another_address_takes_its_root_along(lab: Lab) -> None:
+    moved = replace(lab.exports[0], client=lab.nodes[1].address)
+    lab.apply([moved])
+    assert "big" in lab.nodes[1].ls(moved.path)
+    with pytest.raises(PermissionError):
+        lab.nodes[0].ls(moved.path)
+
+
+def test_a_folder_that_is_not_there_is_told_and_harms_no_other(lab: Lab) -> None:
+    lost = lab.export(1, "lost", generation=9)
+    with pytest.raises(ServerError, match=f"refuses an export: .*{lost.path}"):
+        lab.apply([*lab.exports, lost])
+    assert "big" in lab.nodes[0].ls(lab.exports[0].path)
+    assert lab.check([*lab.exports, lost]) == [f"{lost.path} is to be exported but does not exist."]
+
+
+def test_a_node_that_uses_its_root_is_seen_in_the_traffic(lab: Lab) -> None:
+    assert lab.nodes[0].address not in lab.room.server.do(clients_connected)
+    with lab.nodes[0].reading(lab.exports[0].path / "big"):
+        assert lab.nodes[0].address in lab.room.server.do(clients_connected)
+    wait_for(lambda: lab.nodes[0].address not in lab.room.server.do(clients_connected))
