@@ -16,6 +16,7 @@ RESERVE_SHARE: Final = 20  # of a small disk: a twentieth
 LOOK_BYTES: Final = 16_777_216  # so often is looked while writing
 HINT: Final = "Make room (`grapecli image rm`), or put netboot.folder on a larger disk."
 _FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
+_BROKEN: Final = frozenset({errno.EIO, errno.EUCLEAN, errno.EBADMSG})
 _ABSURD: Final = frozenset({errno.EFBIG, errno.ENAMETOOLONG, errno.EINVAL, errno.EOVERFLOW})
 
 
@@ -53,7 +54,7 @@ def megabytes(size_bytes: int) -> str:
 
 @contextmanager
 def disk_errors(what: str) -> Iterator[None]:
-    """Say a full disk, and what no disk can hold, in our own words. Raises: NoSpace, BadImage."""
+    """Say a full disk, what no disk can hold, and a damaged file system in our words. Raises: NoSpace, BadImage."""
     try:
         yield
     except OSError as error:
@@ -61,4 +62,9 @@ def disk_errors(what: str) -> Iterator[None]:
             raise NoSpace(f"the disk is full: {what}", hint=HINT) from error
         if error.errno in _ABSURD:
             raise BadImage(f"{what}: {error.strerror}: {str(error.filename or '')[:200]}") from error
+        if error.errno in _BROKEN:
+            raise BadImage(
+                f"{what}: {error.strerror}: a file system is damaged",
+                hint="The image's own (check it with `e2fsck`), or the master's disk (see `dmesg`).",
+            ) from error
         raise

@@ -14,13 +14,14 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import BinaryIO, Final, Self
 
 from graped.errors import BadImage, Conflict, NotFound, ServerError
 from graped.files import sync_folder, write_atomic
 from graped.netboot.images.copy import copy_tree, measure
 from graped.netboot.images.diff import Change, compare, node_key, pairs
 from graped.netboot.images.digest import nodes, read_manifest, write_manifest
+from graped.netboot.images.incoming import unpack_stream
 from graped.netboot.images.leftovers import clear
 from graped.netboot.images.look import architecture, boot_folder
 from graped.netboot.images.record import ImageRecord, check_name, from_json, to_json
@@ -106,6 +107,18 @@ class ImageStore:
     def boot(self, record: ImageRecord) -> Path | None:
         """The folder with its boot files; None where it has none."""
         return self.root(record) / record.boot if record.boot else None
+
+    def import_stream(
+        self, name: str, stream: BinaryIO, source: str, work: Work, *, size_bytes: int | None = None
+    ) -> ImageRecord:
+        """Make a version of what ``stream`` gives: a tar archive or a disk image, plain or packed, by its first bytes.
+
+        ``source`` says where it is from, for people; ``size_bytes`` how long it is, where that is known.
+        Raises: BadImage, NoSpace, Cancelled, CommandFailed, RequestError for a bad name; nothing is left then.
+        """
+        with self.draft(name) as draft:
+            unpack_stream(stream.read, draft.place, self.runner, work, self.step, size_bytes)
+            return draft.seal(source=source, work=work)
 
     def import_tree(self, name: str, tree: Path, source: str, work: Work) -> ImageRecord:
         """Make a version of a directory. Raises: NoSpace, BadImage, Cancelled, and as :meth:`draft`."""
