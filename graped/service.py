@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graped import __version__
+from graped.api.backend import Provision
 from graped.api.simulator import RackSimulator
 from graped.api.types import ConfigReport, ConfigValue, ConfigView
 from graped.clock import Clock
@@ -89,6 +90,7 @@ class Service:
         source: Source,
         loaded: Loaded,
         simulator: RackSimulator | None,
+        provision: Provision | None = None,
     ) -> None:
         self._engine = engine
         self._store = store
@@ -96,6 +98,7 @@ class Service:
         self._loaded = loaded
         self.clock = clock
         self.simulator = simulator
+        self.provision = provision
         self.version = __version__
         self.started = clock.monotonic()
         self.ask_power = engine.ask_power

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
+from graped.api import types
 from graped.api.types import ConfigReport, ConfigView, SimDisplay, SimFault
 from graped.clock import Clock
 from graped.core.chore import Chore
@@ -64,6 +65,45 @@ class Simulator(Protocol):
     async def knob(self, turn: int, press: bool) -> None: ...
 
 
+class Provision(Protocol):
+    """Images, roots and the servers of the cluster. What takes long is a chore: accepted here, done in a thread.
+
+    Raises, besides what is named: NotFound (no such image, root, workspace), NetbootOff (only what is stored can be
+    told then), RequestError (a name that is none).
+    """
+
+    def images(self) -> Sequence[types.Image]: ...  # by name, newest last
+    def image(self, ref: str) -> types.Image: ...  # "bookworm" is its newest; raises NotFound, Conflict (ambiguous)
+    def root(self, slot: SlotId) -> types.Root | None: ...
+
+    async def import_image(self, name: str, source: str, chunks: AsyncIterator[bytes], *, by: str) -> Chore:
+        """Take a file as its bytes come; return once it took all of them or gave up (the chore then says why).
+
+        Raises: Conflict (too many at once); what ``chunks`` raises.
+        """
+        ...
+
+    async def remove_image(self, ref: str) -> types.Image: ...  # what is gone; raises InUse
+    async def diff_images(self, old: str, new: str) -> Sequence[types.Change]: ...
+    async def diff_node(self, slot: SlotId) -> Sequence[types.Change]: ...
+
+    async def verify_image(self, ref: str, *, by: str) -> Chore: ...
+    async def prepare_image(self, ref: str, *, by: str) -> Chore: ...
+    async def exec_image(self, ref: str, argv: Sequence[str], *, name: str | None, by: str) -> Chore: ...
+    async def commit_node(self, slot: SlotId, name: str, *, by: str) -> Chore: ...  # raises NodeOn
+
+    async def open_workspace(self, ref: str, *, by: str) -> types.Workspace: ...
+    async def commit_workspace(self, workspace: str, name: str | None, *, by: str) -> Chore: ...
+    async def drop_workspace(self, workspace: str) -> types.Workspace: ...
+
+    async def set_nodes(self, slots: Sequence[SlotId], changes: types.NodeChanges, *, by: str) -> Chore: ...
+    async def reset_nodes(self, slots: Sequence[SlotId], *, by: str) -> Chore: ...
+    async def snapshot_nodes(self, slots: Sequence[SlotId], label: str, *, by: str) -> Chore: ...  # raises NodeOn
+    async def rollback_nodes(self, slots: Sequence[SlotId], label: str | None, *, by: str) -> Chore: ...  # NodeOn
+
+    async def doctor(self) -> Sequence[types.Check]: ...
+
+
 class Backend(Protocol):
     """The daemon behind the API. Reads never wait for hardware."""
 
@@ -79,6 +119,8 @@ class Backend(Protocol):
     def history(self) -> History: ...
     @property
     def simulator(self) -> Simulator | None: ...
+    @property
+    def provision(self) -> Provision | None: ...  # None: netbooting is off and nothing is stored
     @property
     def version(self) -> str: ...
     @property

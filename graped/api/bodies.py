@@ -23,12 +23,15 @@ Expression = Annotated[str, Field(json_schema_extra={"pattern": PATTERN}, exampl
 Small = Annotated[int, Ge(0), Le(255), BeforeValidator(_whole)]
 
 
+Nodes = Expression | Annotated[list[NodeName], Field(min_length=1)]
+
+
 class PowerRequest(BaseModel):
     """Ask for power: ``nodes`` is a node set expression, or the names that a plan expanded."""
 
     model_config = _STRICT
 
-    nodes: Expression | Annotated[list[NodeName], Field(min_length=1)]
+    nodes: Nodes
     verb: types.VerbWord
     force: bool = False
     off_s: Annotated[float, Field(ge=0, le=3600)] | None = None

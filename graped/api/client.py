@@ -15,8 +15,8 @@ from graped.errors import GrapeError, TimedOut, Unreachable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator
+    from typing import Any, BinaryIO
 
 DEFAULT_SOCKET = "/run/grape/graped.sock"
 SILENCE_S = 45.0  # an event stream that is silent for so long (three heartbeats) is dead
@@ -55,6 +55,33 @@ class Client:
     def post(self, path: str, body: object = None, **query: object) -> Any:
         """Send a JSON body (or none)."""
         return self._ask("POST", path, query, body)
+
+    def upload(
+        self,
+        path: str,
+        stream: BinaryIO,
+        *,
+        size_bytes: int | None = None,
+        progress: Callable[[int], None] | None = None,
+        **query: object,
+    ) -> Any:
+        """Send a file as it is read; ``size_bytes`` where it is known. ``progress`` is told what was sent so far.
+
+        The daemon may answer before it has all of it: then the rest is not sent.
+        """
+        from graped.api.sending import send  # seldom needed
+
+        extra = "Transfer-Encoding: chunked\r\n" if size_bytes is None else f"Content-Length: {size_bytes}\r\n"
+        extra += "Content-Type: application/octet-stream\r\nExpect: 100-continue\r\n"
+        head = _head("POST", _target(path, query), extra)
+        connection = Connection(self.socket_path, self.timeout_s)
+        try:
+            status, headers = send(connection, head, stream, size_bytes, progress or (lambda _: None))
+            return _decoded(status, headers, b"".join(connection.pieces(status, headers)))
+        except HungUp as gone:
+            raise unreachable(self.socket_path, "it hung up before it answered") from gone
+        finally:
+            connection.close()
 
     def delete(self, path: str, **query: object) -> Any:
         """Delete."""
@@ -169,7 +196,11 @@ def _request(method: str, target: str, body: object, extra: str = "") -> tuple[b
         extra += "Content-Type: application/json\r\n"
     if method == "POST":
         extra += f"Content-Length: {len(payload)}\r\n"
-    return f"{method} {target} HTTP/1.1\r\nHost: graped\r\n{extra}\r\n".encode("latin-1"), payload
+    return _head(method, target, extra), payload
+
+
+def _head(method: str, target: str, extra: str) -> bytes:
+    return f"{method} {target} HTTP/1.1\r\nHost: graped\r\n{extra}\r\n".encode("latin-1")
 
 
 def _target(path: str, query: dict[str, object]) -> str:

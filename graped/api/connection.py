@@ -32,22 +32,38 @@ class Connection:
     def begin(self, request: bytes, timeout_s: float) -> tuple[int, dict[str, str]]:
         """Send a request and read the head of its answer."""
         self._socket.settimeout(timeout_s)
-        try:
-            self._socket.sendall(request)
-        except TimeoutError:
-            raise _late() from None
-        except OSError:  # it may have answered (413) and hung up while we sent
-            pass
+        self.send(request)  # it may have answered (413) and hung up while we sent
+        return self.final_head()
+
+    def final_head(self) -> tuple[int, dict[str, str]]:
+        """Read the head of the answer itself."""
         while True:
-            lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
-            status = int(lines[0].split(" ", 2)[1])
+            status, headers = self.head()
             if status != 100:
-                break
+                return status, headers
+
+    def head(self) -> tuple[int, dict[str, str]]:
+        """Read one head; 100 is not the answer yet."""
+        lines = self._until(b"\r\n\r\n").decode("latin-1").split("\r\n")
         headers = {}
         for line in lines[1:]:
             name, _, value = line.partition(":")
             headers[name.strip().lower()] = value.strip()
-        return status, headers
+        return int(lines[0].split(" ", 2)[1]), headers
+
+    def send(self, data: bytes) -> bool:
+        """Send a part of a request; False where the other end hung up, perhaps after an answer."""
+        try:
+            self._socket.sendall(data)
+        except TimeoutError:
+            raise _late() from None
+        except OSError:
+            return False
+        return True
+
+    def fileno(self) -> int:
+        """Tell the descriptor, for ``select``."""
+        return self._socket.fileno()
 
     def pieces(self, status: int, headers: dict[str, str]) -> Iterator[bytes]:
         """Read the body as it comes."""

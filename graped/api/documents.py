@@ -12,13 +12,13 @@ from graped.api.types import Problem
 
 _SAID = {
     400: "The bytes are no HTTP request, or the body cannot be read",
-    404: "A node, stack, job or fault that does not exist",
+    404: "A node, stack, job, image or fault that does not exist",
     408: "The request did not arrive in time",
     409: "The state of the cluster forbids it",
     413: "The body is over 64 KiB",
     422: "A parameter or the body is wrong",
     500: "A bug in graped; nothing of it is told here",
-    503: "Hardware, store or server cannot answer now",
+    503: "Hardware, store or a server cannot answer now",
 }
 
 DESCRIPTION = """\
@@ -66,10 +66,13 @@ def _name_problems(document: dict[str, Any]) -> None:
 _TAGS = [
     {"name": "cluster", "description": "What is: stacks, slots, nodes."},
     {"name": "power", "description": "Switching, planned first."},
-    {"name": "jobs", "description": "Power commands and how far they are."},
+    {"name": "jobs", "description": "Power commands and long work, and how far they are."},
+    {"name": "images", "description": "Immutable versions of what nodes boot."},
+    {"name": "roots", "description": "Each node's own file system, built on an image."},
     {"name": "meters", "description": "Voltage, current, power, temperature."},
     {"name": "events", "description": "The event log."},
     {"name": "config", "description": "The configuration in force."},
     {"name": "sim", "description": "Only where graped simulates its hardware."},
+    {"name": "doctor", "description": "What keeps nodes from booting, and what to do."},
     {"name": "metrics", "description": "For Prometheus."},
 ]

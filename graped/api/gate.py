@@ -1,4 +1,7 @@
-"""What every request passes first: its id, the limit of its body, and the net under bugs. Plain ASGI."""
+"""What every request passes first: its id, the limit of its body, and the net under bugs. Plain ASGI.
+
+An upload's body alone is left to its route (``api.uploading``), which neither holds nor hurries it.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from graped.errors import TooLarge
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 10.0
+RAW = frozenset({("POST", "/v1/images")})  # bodies of any length, which their routes read piece by piece
 
 
 class Gate:
@@ -30,7 +34,10 @@ class Gate:
         headers = dict(scope["headers"])
         answer = _Answer(send, take(headers.get(b"x-request-id")).encode())
         try:
-            receive = await self._with_body(headers, receive)
+            if (scope["method"], scope["path"]) in RAW:
+                receive = answer.unless_read(receive)
+            else:
+                receive = await self._with_body(headers, receive)
         except TooLarge as error:
             await problems.answer(problems.of_error(error))(scope, receive, answer.send)
             return
@@ -67,18 +74,31 @@ class Gate:
 
 
 class _Answer:
-    """Send an answer with its request id; remember whether it began."""
+    """Send an answer with its request id; remember whether it began, and whether its request was read."""
 
     def __init__(self, send: Send, request_id: bytes) -> None:
         self._send = send
         self._id = request_id
         self.started = False
+        self._unread = False
+
+    def unless_read(self, receive: Receive) -> Receive:
+        """Hang up after the answer, unless the body was read to its end by then: nobody wants the rest of it."""
+        self._unread = True
+
+        async def watched() -> Message:
+            message = await receive()
+            self._unread = message.get("more_body", False)
+            return message
+
+        return watched
 
     async def send(self, message: Message) -> None:
         """Pass a message on."""
         if message["type"] == "http.response.start":
             self.started = True
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._id)]
+            closing = ((b"connection", b"close"),) if self._unread else ()
+            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._id), *closing]
         await self._send(message)
 
 

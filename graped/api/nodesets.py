@@ -79,6 +79,17 @@ def named(state: State, names: Iterable[str]) -> tuple[SlotId, ...]:
     return tuple(sorted(by_name[name] for name in wanted))
 
 
+def targets(state: State, nodes: str | Sequence[str]) -> tuple[SlotId, ...]:
+    """Find what a request is to work on: an expression, or names; at least one.
+
+    Raises: NoTarget, BadNodeSet, UnknownNode.
+    """
+    slots = resolve(state, nodes) if isinstance(nodes, str) else named(state, nodes)
+    if not slots:
+        raise NoTarget(f"{nodes} names no node at the moment", status=409)
+    return slots
+
+
 def names_of(state: State) -> dict[str, SlotId]:
     """Every slot by the name of its node."""
     global _last

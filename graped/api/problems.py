@@ -31,6 +31,8 @@ _STATUS: tuple[tuple[type[errors.GrapeError], int], ...] = (
     (errors.ConfigError, 422),
     (errors.StoreError, 503),
     (errors.HardwareError, 503),
+    (errors.ServerError, 503),
+    (errors.CommandFailed, 503),
     (errors.TimedOut, 504),
 )
 
@@ -104,9 +106,10 @@ def install(app: FastAPI) -> None:
 
 
 def _methods(app: FastAPI, request: Request) -> list[str]:
-    """Find what a path does take, over all routes that share it."""
+    """Find what a path does take, over all routes that share it: those of its very words, else those of a pattern."""
     found: set[str] = set()
-    for route in app.routes:
+    exact = [route for route in app.routes if getattr(route, "path", "") == request.scope["path"]]
+    for route in exact or app.routes:
         match, _ = route.matches(request.scope)
         if match is not Match.NONE:
             found |= getattr(route, "methods", None) or set()

@@ -9,6 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from graped.api.netboot_types import BootWord as BootWord
+from graped.api.netboot_types import Change as Change
+from graped.api.netboot_types import Check as Check
+from graped.api.netboot_types import Image as Image
+from graped.api.netboot_types import Kept as Kept
+from graped.api.netboot_types import ModelWord as ModelWord
+from graped.api.netboot_types import NodeChanges as NodeChanges
+from graped.api.netboot_types import Root as Root
+from graped.api.netboot_types import StrategyWord as StrategyWord
+from graped.api.netboot_types import WantedStrategyWord as WantedStrategyWord
+from graped.api.netboot_types import Workspace as Workspace
+
 PowerWord = Literal["on", "off", "unknown"]
 WantedWord = Literal["on", "off"]
 VerbWord = Literal["on", "off", "cycle"]

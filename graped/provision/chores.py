@@ -178,9 +178,9 @@ class Chores:
             if now != told:
                 self._engine.post(ChoreMoved(chore=running.id, progress=now[0], slot=now[1]))
                 told = now
-            await asyncio.wait((end,), timeout=TELL_S)
             if end.done():
                 return end.result()
+            await asyncio.wait((end,), timeout=TELL_S)
 
     def _thread(self, running: _Running, call: Callable[[_Running], str]) -> asyncio.Future[str]:
         """Start the work in a daemon thread: a disk that never answers must not keep the program from ending."""

@@ -23,6 +23,7 @@ from graped.store.events import LoggedEvent
 from graped.store.jobs import Stored, StoredJob, StoredTask
 from graped.store.journal import Journal
 from graped.store.marks import Ids
+from tests.api.provision import Provision
 
 BITS = {0: 1, 1: 6, 2: 3, 3: 2, 4: 5, 5: 4}
 LAYOUT = PortLayout(bits=BITS, active_low=True, reset=0xFF, spare_mask=0x81, spare=0x81)
@@ -127,6 +128,7 @@ class Rack:
     simulated: bool = True
     ports: dict[int, int] = field(default_factory=dict)
     held: set[int] = field(default_factory=set)
+    netboot: bool = True  # images and roots, in memory
     broken: bool = False  # every journal read is a bug
 
     def __post_init__(self) -> None:
@@ -143,6 +145,7 @@ class Rack:
             self.config, Remembered(), layouts={key: frozenset(BITS) for key in stacks}, next_job=10, boot_evidence=True
         )
         self.engine = Engine(state, self.clock, self, Memory(), self.journal)
+        self.provision = Provision(self.engine) if self.netboot else None
         for key in stacks:
             self.ports[key] = 0xFF
             self.engine.post(StackFound(stack=key, layout=LAYOUT, bus=key // 8, address=key % 8))

@@ -78,7 +78,7 @@ def test_progress_is_told_four_times_a_second_at_most() -> None:
         end = await ended(engine, chore.id)
         assert end.ended is not None
         told = engine.state.revision - before
-        assert 3 <= told <= 3 + (end.ended - end.asked) * 4, told
+        assert 3 <= told <= 4 + (end.ended - end.asked) * 4, told
 
     run(story)
 

@@ -2,29 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from fastapi import Request, Response
 
 from graped.api import job_views, power_views, types
 from graped.api.answers import answer
 from graped.api.bodies import PowerRequest
 from graped.api.documents import errors
-from graped.api.nodesets import named, resolve
+from graped.api.nodesets import resolve, targets
 from graped.api.params import Nodes
 from graped.api.peer import who
 from graped.api.request_id import current_request_id
 from graped.api.routes.context import BackendOf, topic
-from graped.core.state import State
-from graped.errors import NoTarget
-from graped.model import SlotId, Verb
+from graped.api.routes.long_work import ACCEPTED
+from graped.model import Verb
 
 router = topic("power")
-
-_LOCATION = {"Location": {"description": "The job", "schema": {"type": "string"}, "required": True}}
-_ACCEPTED: dict[int | str, dict[str, Any]] = {
-    202: {"description": "The job is accepted; its path is in Location", "headers": _LOCATION}
-}
 
 
 @router.get("/v1/power", response_model=list[types.PowerGroup], responses=errors(404))
@@ -40,19 +32,19 @@ async def power(backend: BackendOf, nodes: Nodes = "@slots") -> Response:
 async def plan(backend: BackendOf, body: PowerRequest) -> Response:
     """Lay out what a request would do, with the names it stands for now. Nothing is done."""
     state = backend.state
-    slots, verb = _targets(state, body), Verb(body.verb)
+    slots, verb = targets(state, body.nodes), Verb(body.verb)
     steps = backend.plan_power(verb, slots, force=body.force, off_s=body.off_s)
     return answer(types.PowerPlan, power_views.plan(state, verb, slots, steps))
 
 
 @router.post(
-    "/v1/power", status_code=202, response_model=types.Job, responses=_ACCEPTED | errors(404, 409, body=True)
+    "/v1/power", status_code=202, response_model=types.Job, responses=ACCEPTED | errors(404, 409, body=True)
 )  # fmt: skip
 async def switch(request: Request, backend: BackendOf, body: PowerRequest) -> Response:
     """Accept a power command as a job."""
     job = await backend.ask_power(
         Verb(body.verb),
-        _targets(backend.state, body),
+        targets(backend.state, body.nodes),
         by=who(request.scope),
         force=body.force,
         off_s=body.off_s,
@@ -60,10 +52,3 @@ async def switch(request: Request, backend: BackendOf, body: PowerRequest) -> Re
     )
     view = job_views.job(backend.state, backend.clock, job)
     return answer(types.Job, view, status=202, headers={"Location": f"/v1/jobs/{job.id}"})
-
-
-def _targets(state: State, body: PowerRequest) -> tuple[SlotId, ...]:
-    slots = resolve(state, body.nodes) if isinstance(body.nodes, str) else named(state, body.nodes)
-    if not slots:
-        raise NoTarget(f"{body.nodes} names no node at the moment", status=409)
-    return slots
