@@ -16,11 +16,19 @@ def missing_folders(exports: Iterable[Export]) -> list[str]:
     return [f"{path} is to be exported but does not exist." for path in missing]
 
 
-def portmap_problems(address: IPv4Address, wanted: frozenset[Entry]) -> list[str]:
-    """Say what a client at ``address`` would not find by the port mapper."""
+def service_problems(address: IPv4Address) -> list[str]:
+    """Say what an NFSv3 client would not find, or get no answer from: it asks the port mapper, then both programs."""
     try:
         known = rpc.registered(address)
     except OSError:
         return [f"No port mapper answers on {address} port {rpc.PORTMAP_PORT}: NFSv3 clients cannot mount."]
-    names = [Program(entry.program).name for entry in sorted(wanted - known)]
-    return [f"The port mapper does not know {' and '.join(names)}: NFSv3 clients cannot mount."] if names else []
+    return [problem for program in (Program.NFS, Program.MOUNT) if (problem := _problem(address, program, known))]
+
+
+def _problem(address: IPv4Address, program: Program, known: frozenset[Entry]) -> str:
+    ports = [entry.port for entry in known if (entry.program, entry.version, entry.protocol) == (program, 3, rpc.TCP)]
+    if not ports:
+        return f"The port mapper does not know {program.name}: NFSv3 clients cannot mount."
+    if not rpc.answers(address, ports[0], program, 3):
+        return f"{program.name} does not answer on {address} port {ports[0]}."
+    return ""

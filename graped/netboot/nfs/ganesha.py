@@ -11,7 +11,7 @@ from typing import Final
 from graped.errors import ServerError
 from graped.files import write_atomic
 from graped.netboot.nfs import ganesha_conf, portmap, rpc
-from graped.netboot.nfs.checks import missing_folders, portmap_problems
+from graped.netboot.nfs.checks import missing_folders, service_problems
 from graped.netboot.nfs.exports import Export
 from graped.netboot.nfs.ganesha_conf import MOUNT_PORT, NFS_PORT
 from graped.netboot.nfs.ganesha_log import LogReader, faults, has_reread
@@ -74,11 +74,9 @@ class Ganesha:
         problems = missing_folders(exports)
         if self._servers.running(self._spec) is None:
             problems.append("NFS-Ganesha does not run.")
-        elif not rpc.answers(self._address, NFS_PORT, Program.NFS, 3):
-            problems.append(f"NFS-Ganesha runs but does not answer on {self._address} port {NFS_PORT}.")
         if self._written() != ganesha_conf.exports_file(exports):
             problems.append("The export list of NFS-Ganesha is not what it should be.")
-        return problems + portmap_problems(self._address, portmap.entries(NFS_PORT, MOUNT_PORT))
+        return problems + service_problems(self._address)
 
     def stop(self) -> None:
         """End the server, and rpcbind where it is ours."""

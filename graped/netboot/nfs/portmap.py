@@ -13,7 +13,6 @@ from graped.netboot.nfs.rpc import Entry, Program
 from graped.netboot.servers import Servers, ServerSpec
 
 LOOPBACK: Final = IPv4Address("127.0.0.1")
-TCP: Final = 6
 READY_S: Final = 5.0
 LOOK_S: Final = 0.05
 
@@ -44,7 +43,7 @@ def ensure(servers: Servers, own: ServerSpec) -> bool:
 
 def entries(nfs_port: int, mount_port: int) -> frozenset[Entry]:
     """Return what a port mapper must know for NFSv3 clients."""
-    return frozenset({Entry(Program.NFS, 3, TCP, nfs_port), Entry(Program.MOUNT, 3, TCP, mount_port)})
+    return frozenset({Entry(Program.NFS, 3, rpc.TCP, nfs_port), Entry(Program.MOUNT, 3, rpc.TCP, mount_port)})
 
 
 def restore(wanted: frozenset[Entry]) -> bool:

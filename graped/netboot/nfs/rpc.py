@@ -11,6 +11,7 @@ from ipaddress import IPv4Address
 from typing import Final
 
 PORTMAP_PORT: Final = 111
+TCP: Final = 6
 TIMEOUT_S: Final = 3.0
 LAST_FRAGMENT: Final = 0x8000_0000
 REPLY_LIMIT_BYTES: Final = 65_536
