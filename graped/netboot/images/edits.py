@@ -85,6 +85,21 @@ class Remove:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveFolder:
+    """No folder of this name, if there is nothing in it."""
+
+    path: str
+
+    def done(self, tree: Tree) -> bool:
+        """Whether it is gone, or used."""
+        return not tree.is_folder(self.path) or bool(tree.names(self.path))
+
+    def apply(self, tree: Tree) -> None:
+        """Remove it."""
+        tree.remove_folder(self.path)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Folder:
     """A folder, perhaps by way of a link."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from graped.netboot.blocks import with_block
-from graped.netboot.images.edits import Edit, Link, Remove, Write
+from graped.netboot.images.edits import Edit, Link, Remove, RemoveFolder, Write
 from graped.netboot.images.tree import Tree
 
 PER_MACHINE: Final = (  # patterns: keys, client ids, leases and seeds that tell machines apart
@@ -27,6 +27,7 @@ PER_MACHINE: Final = (  # patterns: keys, client ids, leases and seeds that tell
     "run/*.pid",
 )
 WITH_BLOCKS: Final = ("etc/hosts", "etc/fstab", "root/.ssh/authorized_keys")  # files with lines of Grape's in them
+OUR_FOLDERS: Final = ("root/.ssh", "etc/systemd/timesyncd.conf.d")  # made for a node's files where there were none
 POLICY: Final = "usr/sbin/policy-rc.d"
 POLICY_TEXT: Final = (
     "#!/bin/sh\n# Made by Grape while a command runs in an image: no service is started there.\nexit 101\n"
@@ -62,10 +63,17 @@ def lines_of_grape(tree: Tree) -> Iterator[Edit]:
             yield Write(path=name, content=without.encode(errors="surrogateescape"))
 
 
+def our_folders(tree: Tree) -> Iterator[Edit]:
+    """Remove the folders that were made for a node's files, when those are gone and nothing else is there."""
+    del tree
+    for name in OUR_FOLDERS:
+        yield RemoveFolder(path=name)
+
+
 def policy(tree: Tree) -> Iterator[Edit]:
     """Remove what a command that was killed has left of ours."""
     if tree.text(POLICY) == POLICY_TEXT:
         yield Remove(path=POLICY)
 
 
-STEPS: Final = (per_machine_files, machine_id, lines_of_grape, policy)
+STEPS: Final = (per_machine_files, machine_id, lines_of_grape, our_folders, policy)

@@ -120,6 +120,14 @@ class Tree:
         except OSError as error:
             raise _in_the_way(name, error) from error
 
+    def remove_folder(self, name: str) -> None:
+        """Remove an empty folder. Raises: BadImage."""
+        try:
+            with self._folder_of(name) as (folder, last):
+                os.rmdir(last, dir_fd=folder)
+        except OSError as error:
+            raise _in_the_way(name, error) from error
+
     def chmod(self, name: str, mode: int) -> None:
         """Set a file's mode; a link is not followed. Raises: BadImage."""
         with self._folder_of(name) as (folder, last):

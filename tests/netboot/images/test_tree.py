@@ -85,7 +85,7 @@ def test_a_file_where_a_folder_should_be_is_told(tree: Tree) -> None:
         tree.write("usr/lib", b"", 0o644)
     with pytest.raises(BadImage):
         tree.chmod("lib", 0o755)
-    assert not [path for path in tree.root.rglob(".grape-*")], "nothing half written is left"
+    assert not list(tree.root.rglob(".grape-*")), "nothing half written is left"
 
 
 def test_edits_are_done_once(tree: Tree) -> None:

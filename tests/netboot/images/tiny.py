@@ -12,6 +12,10 @@ import pytest
 
 BUSYBOX = shutil.which("busybox")
 ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="owners, namespaces and mounts: needs root")
+APPLETS = (
+    "sh cat echo ls id sleep mount umount mknod touch ps hostname rm cp mkdir dd grep sort head wc ln readlink stat"
+    " modprobe pivot_root chroot env ip true false kill setsid nc sync date"
+)
 FSTAB = """proc            /proc           proc    defaults          0       0
 PARTUUID=4e639091-01  /boot/firmware  vfat    defaults          0       2
 PARTUUID=4e639091-02  /               ext4    defaults,noatime  0       1
@@ -29,9 +33,7 @@ def tiny_root(root: Path) -> Path:
     (root / "tmp").chmod(0o1777)
     (root / "root").chmod(0o700)
     shutil.copy(BUSYBOX, root / "bin/busybox")
-    for applet in ("sh", "cat", "echo", "ls", "id", "sleep", "mount", "mknod", "touch", "ps", "hostname", "rm", "dd",
-                   "grep", "umount", "mkdir", "modprobe", "cp", "pivot_root", "chroot", "env", "ip", "wc", "head",
-                   "sort", "ln", "readlink", "stat", "true", "false", "kill", "setsid", "nc", "sync", "date"):  # fmt: skip
+    for applet in APPLETS.split():
         (root / "bin" / applet).symlink_to("busybox")
     (root / "sbin/init").symlink_to("../bin/busybox")
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
@@ -43,6 +45,7 @@ def raspberry_root(root: Path) -> Path:
     """The same, with what an image for an SD card has."""
     tiny_root(root)
     write(root, "etc/fstab", FSTAB)
+    write(root, "etc/hosts", "127.0.0.1\tlocalhost\n")
     for unit in UNITS:
         write(root, f"usr/lib/systemd/system/{unit}", "[Unit]\n")
     (root / "lib").symlink_to("usr/lib")
