@@ -187,6 +187,14 @@ def read_manifest(source: Path) -> Iterator[Node]:
             raise BadImage(f"{source} is damaged: {error}", hint="Import the image again.") from error
 
 
+def check_manifest(source: Path, digest: str) -> None:
+    """Refuse a manifest that is not the one of a digest. Raises: BadImage."""
+    with source.open("rb") as stream:
+        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    if found != digest:
+        raise BadImage(f"{source} was changed", hint="Remove this version of the image, then import it again.")
+
+
 def parse(line: str) -> Node:
     """Read one line. Raises: ValueError, TypeError, IndexError."""
     path, word, *rest = json.loads(line)

@@ -19,29 +19,27 @@ class Source:
     def __init__(self, take: Callable[[int], bytes], work: Work | None = None) -> None:
         self._take = take
         self._work = work
-        self._ahead = b""
+        self._ahead = b""  # read, and not taken yet from self._at on
+        self._at = 0
 
     def read(self, size: int) -> bytes:
         """Read ``size`` bytes, fewer only at the end."""
         self._fill(size)
-        data, self._ahead = self._ahead[:size], self._ahead[size:]
-        return data
+        return self._from_ahead(size)
 
     def some(self, size: int) -> bytes:
         """Read up to ``size`` bytes, what there is; b"" at the end."""
-        if not self._ahead:
-            return self._get(size)
-        data, self._ahead = self._ahead[:size], self._ahead[size:]
-        return data
+        return self._from_ahead(size) if self._at < len(self._ahead) else self._get(size)
 
     def peek(self, size: int) -> bytes:
         """Look at the next ``size`` bytes, fewer only at the end."""
         self._fill(size)
-        return self._ahead[:size]
+        return self._ahead[self._at : self._at + size]
 
     def unread(self, data: bytes) -> None:
         """Put back what was read too far."""
-        self._ahead = data + self._ahead
+        if data:
+            self._ahead, self._at = data + self._ahead[self._at :], 0
 
     def exactly(self, size: int, what: str) -> bytes:
         """Read ``size`` bytes. Raises: BadImage where it ends before."""
@@ -58,16 +56,23 @@ class Source:
             if left < 0:
                 raise BadImage(f"{what} goes on for more than {megabytes(limit)} behind its end")
 
+    def _from_ahead(self, size: int) -> bytes:
+        data = self._ahead[self._at : self._at + size]
+        self._at += len(data)
+        return data
+
     def _fill(self, size: int) -> None:
-        parts, have = [self._ahead], len(self._ahead)
+        have = len(self._ahead) - self._at
+        if have >= size:
+            return
+        parts = [self._ahead[self._at :]]
         while have < size:
-            more = self._get(max(size - have, PIECE_BYTES if size < PIECE_BYTES else 0))
+            more = self._get(max(size - have, PIECE_BYTES))
             if not more:
                 break
             parts.append(more)
             have += len(more)
-        if len(parts) > 1:
-            self._ahead = b"".join(parts)
+        self._ahead, self._at = b"".join(parts), 0
 
     def _get(self, size: int) -> bytes:
         data = self._take(size)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import difflib
 import errno
-import hashlib
 import os
 import tempfile
 from collections.abc import Callable
@@ -20,7 +19,7 @@ from graped.errors import BadImage, Conflict, NotFound, ServerError
 from graped.files import sync_folder, write_atomic
 from graped.netboot.images.copy import copy_tree, measure
 from graped.netboot.images.diff import Change, compare, node_key, pairs
-from graped.netboot.images.digest import nodes, read_manifest, write_manifest
+from graped.netboot.images.digest import check_manifest, nodes, read_manifest, write_manifest
 from graped.netboot.images.incoming import unpack_stream
 from graped.netboot.images.leftovers import clear
 from graped.netboot.images.look import architecture, boot_folder
@@ -159,7 +158,7 @@ class ImageStore:
         Progress: bytes of the phase "verify". Raises: BadImage where its manifest is not the one its name says.
         """
         place = self.folder / record.ref
-        _check_manifest(place / "manifest", record)
+        check_manifest(place / "manifest", record.digest)
         work.phase("verify", measure(place / "root", work).size_bytes)
         rows = pairs(read_manifest(place / "manifest"), nodes(place / "root", work), node_key)
         return tuple(change for old, new in rows if (change := compare(old, new, lambda: True)) is not None)
@@ -238,13 +237,6 @@ class Draft:
         sync_folder(store.folder)
         store.step("sealed")
         return record
-
-
-def _check_manifest(manifest: Path, record: ImageRecord) -> None:
-    with manifest.open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
-    if digest != record.digest:
-        raise BadImage(f"the manifest of {record.ref} was changed", hint="Remove this version, then import it again.")
 
 
 def _nearest(text: str, records: tuple[ImageRecord, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import tarfile
@@ -149,8 +150,9 @@ class _Unpacker:
         sparse = cast("list[tuple[int, int]] | None", member.sparse)  # typeshed calls it bytes
         ranges = [(0, member.size)] if sparse is None else sparse
         self._space.need(sum(length for _, length in ranges), f"{member.name!r} in the tar archive")
-        content = archive.extractfile(member)
-        assert content is not None
+        buffered = archive.extractfile(member)
+        assert isinstance(buffered, io.BufferedReader)
+        content = buffered.raw  # the buffer cannot pass over a hole where the archive is a stream
         target = os.open(name, NEW_FILE, 0o600, dir_fd=folder)
         try:
             for offset, length in ranges:
