@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address
+from pathlib import Path
 from typing import Final
 
 from graped.config.types import Model
@@ -162,9 +163,18 @@ _DENIED: Final = re.compile(r"cannot (?:access|read) (?P<path>.*): (?P<why>[^:]*
 _STARTED: Final = re.compile(r"started, version (?P<version>\S+)")
 _TROUBLE: Final = ("not using configured address", "duplicate dhcp-host", "bad ", "failed to ", "no address range")
 
+_FOLDER: Final = re.compile(r"(?:[0-9a-f]{2}-){5}[0-9a-f]{2}")
+
 _MODELS: Final = {"rpi3b": Model.PI3B, "rpi4": Model.PI4, "rpi5": Model.PI5}
 # Boards whose option 97 is their serial four times: of one maker's addresses each model has its own.
 _OLD_FORM: Final = {"b8:27:eb": Model.PI3BPLUS, "dc:a6:32": Model.PI4, "e4:5f:01": Model.PI4}
+
+
+def within(path: str, tftp: Path) -> tuple[str, str] | None:
+    """Split a logged path into a node's MAC address and the name it asked for; None for any other path."""
+    folder, _, name = path.removeprefix(f"{tftp}/").partition("/")
+    found = path.startswith(f"{tftp}/") and _FOLDER.fullmatch(folder)
+    return (folder.replace("-", ":"), name) if found else None
 
 
 class Reader:
@@ -235,11 +245,10 @@ class Reader:
 
     def _old_form(self, digits: str) -> ModelSeen | None:
         """Tell the model by a serial that is sent again and again."""
-        serial = digits[:8]
         model = _OLD_FORM.get(self._mac[:8])
-        if model is None or "pi" not in self._tags or digits != serial * 3 or "rpi3b" in self._tags:
+        if model is None or "pi" not in self._tags or digits != digits[:8] * 3 or "rpi3b" in self._tags:
             return None
-        return ModelSeen(mac=self._mac, model=model, serial=serial)
+        return ModelSeen(mac=self._mac, model=model, serial=_serial(digits[:8], self._mac))
 
     def _tftp(self, text: str) -> Event | None:
         stopped, self._stopped = self._stopped, None
@@ -259,6 +268,13 @@ class Reader:
         if found := _DENIED.fullmatch(text):
             return FileDenied(path=found["path"], why=found["why"])
         return _trouble(text)
+
+
+def _serial(digits: str, mac: str) -> str | None:
+    """Return a serial in its usual order: which byte comes first is not documented, but it ends as the MAC does."""
+    ends = mac.replace(":", "")[6:]
+    both_ways = (digits, bytes.fromhex(digits)[::-1].hex())
+    return next((serial for serial in both_ways if serial.endswith(ends)), None)
 
 
 def _trouble(text: str) -> Trouble | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -23,6 +24,7 @@ from graped.netboot.dhcp.log import (
     Request,
     Started,
     Trouble,
+    within,
 )
 from tests.netboot.dhcp import real_log
 
@@ -54,13 +56,20 @@ def test_a_3b_plus_is_told_by_its_serial_said_again_and_again() -> None:
     assert read(real_log.PI3BPLUS) == [
         Discover(mac=mac, vendor=ROM),
         Offer(mac=mac, ip=NODE),
-        ModelSeen(mac=mac, model=Model.PI3BPLUS, serial="12345678"),
+        ModelSeen(mac=mac, model=Model.PI3BPLUS),  # a serial that does not end as the MAC address does is none
     ]
+
+
+@pytest.mark.parametrize("mac", ["b8:27:eb:34:56:78", "b8:27:eb:56:34:12"])
+def test_a_serial_may_come_in_either_order(mac: str) -> None:
+    serial = "12345678" if mac.endswith("78") else "78563412"
+    events = read(real_log.PI3BPLUS.replace("b8:27:eb:00:00:01", mac))
+    assert events[-1] == ModelSeen(mac=mac, model=Model.PI3BPLUS, serial=serial)
 
 
 def test_a_4_with_the_old_form_is_told_by_its_maker() -> None:
     events = read(real_log.PI3BPLUS.replace("b8:27:eb", "dc:a6:32"))
-    assert events[-1] == ModelSeen(mac="dc:a6:32:00:00:01", model=Model.PI4, serial="12345678")
+    assert events[-1] == ModelSeen(mac="dc:a6:32:00:00:01", model=Model.PI4)
 
 
 @pytest.mark.parametrize(("tag", "model"), [("rpi4", Model.PI4), ("rpi5", Model.PI5)])
@@ -118,6 +127,18 @@ def test_files_and_that_one_stopped_before_its_first_block_was_not_sent() -> Non
         FileFailed(ip=NODE, path=f"{FOLDER}/start.elf", why="8 Early terminate"),
         FileFailed(ip=NODE, path=f"{FOLDER}/kernel8.img"),
     ]
+
+
+def test_a_path_names_the_node_and_what_it_asked_for() -> None:
+    tftp = Path("/srv/tftp")
+    assert within(f"{FOLDER}/12345678/start.elf", tftp) == ("b8:27:eb:00:00:01", "12345678/start.elf")
+    for other in (
+        "/srv/tftp/config.txt",
+        "/srv/tftp/12345678/start.elf",
+        "/etc/passwd",
+        "/srv/tftpx/b8-27-eb-00-00-01/a",
+    ):
+        assert within(other, tftp) is None
 
 
 def test_a_client_cannot_write_another_event_into_the_log() -> None:
