@@ -90,15 +90,16 @@ class Client:
 
 
 class Reading:
-    """What a slow reader has got so far."""
+    """What a reader has got so far: a slow one, until it is waited for."""
 
     CHUNK = 256 * 1024
-    PAUSE_S = 0.005
+    PAUSE_S = 0.05
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.bytes = 0
         self.longest_gap_s = 0.0
         self._digest = hashlib.sha256()
+        self._hurry = threading.Event()
         self._thread = threading.Thread(target=self._read, args=(stream,))
         self._thread.start()
 
@@ -110,6 +111,7 @@ class Reading:
 
     def join(self) -> str:
         """Wait for its end; return the digest of all that was read."""
+        self._hurry.set()
         self._thread.join(COMMAND_S)
         assert not self._thread.is_alive(), "the reader does not end"
         return self._digest.hexdigest()
@@ -120,7 +122,7 @@ class Reading:
             self.longest_gap_s = max(self.longest_gap_s, time.monotonic() - before)
             self.bytes += len(chunk)
             self._digest.update(chunk)
-            time.sleep(self.PAUSE_S)
+            self._hurry.wait(self.PAUSE_S)
             before = time.monotonic()
 
 

@@ -7,7 +7,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graped.config.types import Boot, Strategy
@@ -88,9 +88,11 @@ def test_ephemeral_nodes_share_an_image_read_only_and_have_private_files() -> No
     assert len({export.fsid for export in found}) == 3
 
 
+@settings(deadline=None, max_examples=60)
 @given(st.data())
 def test_ids_are_unique_in_range_and_the_same_whoever_else_is_there(data: st.DataObject) -> None:
-    nodes = [node(slot, docker_bytes=data.draw(st.integers(0, 1))) for slot in SLOTS]
+    chosen = data.draw(st.sets(st.sampled_from(SLOTS), max_size=10))
+    nodes = [node(slot, docker_bytes=slot.slot % 2) for slot in sorted(chosen, key=SLOTS.index)]
     roots: dict[str, list[tuple[str, Path]]] = {}
     for one in nodes:
         newest = data.draw(st.integers(1, 5000))
@@ -106,11 +108,20 @@ def test_ids_are_unique_in_range_and_the_same_whoever_else_is_there(data: st.Dat
     ids = ganesha_conf.export_ids(fsids)
     assert len(set(ids.values())) == len(fsids)
     assert all(0 < number <= 65_535 for number in ids.values())
-    some = data.draw(st.sets(st.sampled_from(SLOTS)))
+    some = data.draw(st.sets(st.sampled_from(sorted(chosen, key=SLOTS.index)))) if chosen else set()
     fewer = exports_of(plan(*(one for one in nodes if one.slot in some)), roots)
     assert set(fewer) <= set(all_of_them)
     few_ids = ganesha_conf.export_ids({export.path: export.fsid for export in fewer})
     assert few_ids.items() <= ids.items()
+
+
+def test_a_full_rack_with_three_roots_each_has_room() -> None:
+    nodes = [node(slot, docker_bytes=1) for slot in SLOTS]
+    roots = {one.name: [root(one.name, str(number)) for number in (254, 255, 256)] for one in nodes}
+    fsids = {export.path: export.fsid for export in exports_of(plan(*nodes), roots)}
+    ids = ganesha_conf.export_ids(fsids)
+    assert len(fsids) == len(set(fsids.values())) == len(set(ids.values())) == 96 * 4
+    assert max(ids.values()) < ganesha_conf.FIRST_IMAGE
 
 
 @given(st.lists(st.text("0123456789abcdef", min_size=12, max_size=12), min_size=1, max_size=60, unique=True))

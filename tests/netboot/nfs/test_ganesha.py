@@ -177,7 +177,7 @@ def test_exports_come_and_go_while_another_node_reads(lab: Lab) -> None:
         subprocess.run(["umount", str(more.path)], check=True, timeout=20)  # nothing holds it any more
         assert reading.bytes < BIG_BYTES
         assert reading.join() == lab.digest
-        assert reading.longest_gap_s < 1.0
+        assert reading.longest_gap_s < 3.0
     assert lab.pid() == pid
 
 
