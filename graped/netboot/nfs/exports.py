@@ -14,7 +14,7 @@ from enum import IntEnum
 from ipaddress import IPv4Address
 from itertools import groupby
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from graped.netboot.plan import NetPlan, NodePlan
 
@@ -46,14 +46,23 @@ class Export:
         return f"{self.path} to {self.client}" + (" (read-only)" if self.read_only else "")
 
 
-def exports_of(plan: NetPlan, roots: Mapping[str, Sequence[tuple[str, Path]]]) -> tuple[Export, ...]:
-    """Lay out all exports, by path.
+class Folder(Protocol):
+    """A folder that a node is to be given: ``roots.Served`` is one. ``generation`` is "" for private files."""
 
-    ``roots`` has for each node (by name) the generations that it may be running on, with the folder each is served
-    from; a folder below ``images/`` is an ephemeral root: read-only, beside the node's private files. A node that the
-    plan does not know gets nothing.
+    @property
+    def path(self) -> Path: ...
+    @property
+    def read_only(self) -> bool: ...
+    @property
+    def generation(self) -> str: ...
+
+
+def exports_of(plan: NetPlan, served: Mapping[str, Sequence[Folder]]) -> tuple[Export, ...]:
+    """Lay out all exports, by path: what each node (by name) is to be given, and its volume.
+
+    A node that the plan does not know gets nothing, and one without a root no volume either.
     """
-    found = [export for node in plan.nodes for export in _of_node(plan, node, roots.get(node.name, ()))]
+    found = [export for node in plan.nodes for export in _of_node(plan, node, served.get(node.name, ()))]
     return tuple(sorted(set(found), key=lambda export: (str(export.path), export.client)))
 
 
@@ -73,19 +82,20 @@ def image_fsid(version: str) -> int:
     return (Kind.IMAGE << KIND_SHIFT) | int.from_bytes(hashlib.sha256(version.encode()).digest()[:4], "big") % SHARED
 
 
-def _of_node(plan: NetPlan, node: NodePlan, roots: Sequence[tuple[str, Path]]) -> Iterable[Export]:
-    images = plan.folder / "images"
-    for generation, path in roots:
-        if path.is_relative_to(images):
-            version = path.relative_to(images).parts[0]
-            yield Export(path=path, client=node.address, fsid=image_fsid(version), read_only=True)
-            private = plan.folder / "private" / node.name
-            yield Export(path=private, client=node.address, fsid=_fsid(Kind.PRIVATE, node.number), read_only=True)
-        else:
-            yield Export(path=path, client=node.address, fsid=root_fsid(node, generation))
-    if roots and node.docker_bytes:
+def _of_node(plan: NetPlan, node: NodePlan, folders: Sequence[Folder]) -> Iterable[Export]:
+    for folder in folders:
+        fsid = _fsid_of(plan, node, folder)
+        yield Export(path=folder.path, client=node.address, fsid=fsid, read_only=folder.read_only)
+    if folders and node.docker_bytes:
         volume = plan.folder / "volumes" / node.name
         yield Export(path=volume, client=node.address, fsid=_fsid(Kind.VOLUME, node.number))
+
+
+def _fsid_of(plan: NetPlan, node: NodePlan, folder: Folder) -> int:
+    images = plan.folder / "images"
+    if folder.path.is_relative_to(images):
+        return image_fsid(folder.path.relative_to(images).parts[0])
+    return root_fsid(node, folder.generation) if folder.generation else _fsid(Kind.PRIVATE, node.number)
 
 
 def _fsid(kind: Kind, number: int, generation: int = 0) -> int:

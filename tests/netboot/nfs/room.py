@@ -5,6 +5,8 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -17,7 +19,11 @@ from ipaddress import IPv4Address
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
+import pytest
 from pyroute2 import IPRoute, NetNS, netns
+
+from graped.netboot.nfs import rpc
+from graped.netboot.nfs.ganesha_conf import MOUNT_PORT
 
 SERVER = IPv4Address("10.77.0.1")
 CLIENTS = tuple(IPv4Address(f"10.77.0.{11 + number}") for number in range(3))
@@ -61,6 +67,16 @@ class Client:
         if "ACCES" in done.stderr or "NOENT" in done.stderr or done.returncode:
             raise PermissionError(done.stderr)
         return sorted(line.split()[-1] for line in done.stdout.splitlines())
+
+    def handle(self, path: Path) -> bytes:
+        """Ask for the NFSv3 handle of a folder: what a mounted node keeps. Source: RFC 1813, 5.2.1."""
+        raw = str(path).encode()
+        packed = struct.pack(">I", len(raw)) + raw + bytes(-len(raw) % 4)
+        source = (str(self.address), 0)
+        reply = self.place.do(rpc.call, SERVER, MOUNT_PORT, rpc.Program.MOUNT, 3, 1, packed, source=source)
+        status, size = struct.unpack(">2I", reply[:8])
+        assert status == 0
+        return reply[8 : 8 + size]
 
     def cat(self, path: Path, version: int = 3) -> str:
         return self._run("nfs-cat", url(path, version)).stdout
@@ -137,12 +153,28 @@ class Room:
 
 
 @contextmanager
-def room() -> Iterator[Room]:
-    """Build it, and leave nothing behind. One at a time on a machine: rpcbind has one lock and one socket in /run."""
+def only_rpcbind() -> Iterator[None]:
+    """Be the only test that runs rpcbind: it has one lock and one socket in /run, whatever the network namespace."""
     lock = os.open(Path(tempfile.gettempdir()) / "grape-test-rpcbind.lock", os.O_RDWR | os.O_CREAT, 0o666)
-    with ExitStack() as stack:
-        stack.callback(os.close, lock)
+    try:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        if _rpcbind_runs():
+            pytest.skip("an rpcbind of this machine runs: a second one cannot")
+        yield
+    finally:
+        os.close(lock)
+
+
+def _rpcbind_runs() -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex("/run/rpcbind.sock") == 0
+
+
+@contextmanager
+def room() -> Iterator[Room]:
+    """Build it, and leave nothing behind."""
+    with ExitStack() as stack:
+        stack.enter_context(only_rpcbind())
         prefix = f"nfs{os.getpid()}"
         server = _place(stack, f"{prefix}s")
         with NetNS(server.name) as hub:

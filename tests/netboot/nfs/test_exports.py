@@ -15,6 +15,7 @@ from graped.model import SlotId
 from graped.netboot.nfs import exports_table, ganesha_conf
 from graped.netboot.nfs.exports import Export, by_path, exports_of, image_fsid, root_fsid
 from graped.netboot.plan import NetPlan, NodePlan
+from graped.netboot.roots.roots import Served
 
 FOLDER = Path("/var/lib/grape/netboot")
 SLOTS = [SlotId(stack, slot) for stack in range(16) for slot in range(6)]
@@ -50,12 +51,15 @@ def plan(*nodes: NodePlan) -> NetPlan:
     )
 
 
-def root(name: str, generation: str) -> tuple[str, Path]:
-    return generation, FOLDER / "roots" / name / generation / "fs"
+def root(name: str, generation: str) -> Served:
+    return Served(path=FOLDER / "roots" / name / generation / "fs", read_only=False, generation=generation)
 
 
-def image(generation: str, version: str) -> tuple[str, Path]:
-    return generation, FOLDER / "images" / version / "root"
+def ephemeral(name: str, version: str) -> list[Served]:
+    return [
+        Served(path=FOLDER / "images" / version / "root", read_only=True, generation="1"),
+        Served(path=FOLDER / "private" / name, read_only=True, generation=""),
+    ]
 
 
 def test_a_node_gets_its_roots_and_its_volume_for_its_address_alone() -> None:
@@ -77,8 +81,8 @@ def test_a_node_gets_its_roots_and_its_volume_for_its_address_alone() -> None:
 
 def test_ephemeral_nodes_share_an_image_read_only_and_have_private_files() -> None:
     one, two = node(SlotId(0, 0)), node(SlotId(0, 1))
-    shared = image("1", "bookworm@3f9c2a4b5d6e")
-    found = exports_of(plan(one, two), {one.name: [shared], two.name: [shared]})
+    served = {one.name: ephemeral(one.name, "bookworm@3f9c2a4b5d6e") for one in (one, two)}
+    found = exports_of(plan(one, two), served)
     assert [str(export) for export in found] == [
         f"{FOLDER}/images/bookworm@3f9c2a4b5d6e/root to 10.77.0.10 (read-only)",
         f"{FOLDER}/images/bookworm@3f9c2a4b5d6e/root to 10.77.0.11 (read-only)",
@@ -93,12 +97,12 @@ def test_ephemeral_nodes_share_an_image_read_only_and_have_private_files() -> No
 def test_ids_are_unique_in_range_and_the_same_whoever_else_is_there(data: st.DataObject) -> None:
     chosen = data.draw(st.sets(st.sampled_from(SLOTS), max_size=10))
     nodes = [node(slot, docker_bytes=slot.slot % 2) for slot in sorted(chosen, key=SLOTS.index)]
-    roots: dict[str, list[tuple[str, Path]]] = {}
+    roots: dict[str, list[Served]] = {}
     for one in nodes:
         newest = data.draw(st.integers(1, 5000))
-        ephemeral = data.draw(st.booleans())
+        in_memory = data.draw(st.booleans())
         many = [root(one.name, str(number)) for number in range(newest, newest + data.draw(st.integers(0, 3)))]
-        roots[one.name] = [image("1", "bookworm@3f9c2a4b5d6e")] if ephemeral else many
+        roots[one.name] = ephemeral(one.name, "bookworm@3f9c2a4b5d6e") if in_memory else many
     all_of_them = exports_of(plan(*nodes), roots)
     folders = by_path(all_of_them)
     fsids = {path: group[0].fsid for path, group in folders.items()}

@@ -196,6 +196,17 @@ def test_a_killed_server_is_healed_and_its_clients_go_on_with_the_handles_they_h
     assert "big" in lab.nodes[1].ls(lab.exports[1].path, 4)
 
 
+def test_handles_are_the_same_after_a_restart_whatever_else_is_exported(lab: Lab) -> None:
+    before = [client.handle(export.path) for client, export in zip(lab.nodes, lab.exports, strict=True)]
+    assert len(set(before)) == 3  # the overlays' own parts of them are equal
+    lab.overlay("other")
+    lab.apply([lab.export(0, "other", generation=7), *lab.exports])
+    os.kill(lab.pid(), signal.SIGKILL)
+    wait_for(lambda: any("does not run" in problem for problem in lab.check(lab.exports)))
+    lab.ensure()
+    assert [client.handle(export.path) for client, export in zip(lab.nodes, lab.exports, strict=True)] == before
+
+
 def test_a_killed_port_mapper_is_healed_without_a_restart_of_the_server(lab: Lab) -> None:
     pid = lab.pid()
     os.kill(int((lab.folder / "nfs" / "rpcbind.json").read_text().split('"pid": ')[1].split(",")[0]), signal.SIGKILL)
