@@ -1,0 +1,11 @@
+"""Machines of the lab: a real systemd in a container, a real kernel as a process, a whole PC by emulation.
+
+Each has a console that is kept, is switched on by ``power_on`` and loses its power by ``power_cut`` (SIGKILL).
+"""
+
+from tests.lab.machines.console import Console
+from tests.lab.machines.nspawn import Nspawn
+from tests.lab.machines.qemu import Qemu
+from tests.lab.machines.uml import Uml
+
+__all__ = ["Console", "Nspawn", "Qemu", "Uml"]
