@@ -33,20 +33,32 @@ TWO_STACKS += "[cluster.stacks.1.devices]\n" + "".join(f'{n} = {{ mac = "02:00:0
 
 
 class Daemon:
-    """graped in a folder of its own. ``extra`` are more arguments, e.g. ``--sim-trace FILE``."""
+    """graped in a folder of its own. ``extra`` are more arguments, e.g. ``--sim-trace FILE``.
 
-    def __init__(self, room: Path, config: str = TWO_STACKS + FAST, *extra: str) -> None:
+    ``prefix`` are the words that run a command somewhere else, e.g. in a network namespace.
+    """
+
+    def __init__(self, room: Path, config: str = TWO_STACKS + FAST, *extra: str, prefix: tuple[str, ...] = ()) -> None:
         self.room = room
         self.socket = room / "s.sock"
         self.config = room / "config.toml"
         self.state = room / "state"
         self.config.write_text(config)
         self.extra = extra
+        self.prefix = prefix
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self, *, wait_s: float = 20.0) -> Daemon:
         """Start, and wait until it answers and has read every stack that answers."""
-        command = [BIN / "graped", "--simulate", "--config", self.config, "--state-dir", self.state]
+        command: list[str | Path] = [
+            *self.prefix,
+            BIN / "graped",
+            "--simulate",
+            "--config",
+            self.config,
+            "--state-dir",
+            self.state,
+        ]
         with (self.room / "log").open("ab") as log:
             self.process = subprocess.Popen(
                 [*command, "--socket", self.socket, *self.extra], stdout=log, stderr=log, start_new_session=True

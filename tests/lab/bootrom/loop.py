@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from tests.lab.bootrom.client import BootRom
-from tests.lab.bootrom.phases import Phase
+from tests.lab.bootrom.phases import Asking, Phase
 from tests.lab.bootrom.result import Booted
 
 LOOK_S = 0.02  # how exactly times are kept
@@ -80,15 +80,21 @@ class Loop:
             return
         rom, phase = self._running[descriptor]
         now = time.monotonic()
-        phase.readable(now)
-        if phase.ended or rom.phase is not phase:
-            self._advance(descriptor, rom, now)
+        try:
+            phase.readable(now)
+            if phase.ended or isinstance(phase, Asking):
+                self._advance(descriptor, rom, now)
+        except Exception as error:
+            self._break(rom, error)
 
     def _wake(self, now: float) -> None:
         for descriptor, (rom, phase) in list(self._running.items()):
             if phase.due <= now:
-                phase.wake(now)
-                self._advance(descriptor, rom, now)
+                try:
+                    phase.wake(now)
+                    self._advance(descriptor, rom, now)
+                except Exception as error:
+                    self._break(rom, error)
 
     def _advance(self, descriptor: int, rom: BootRom, now: float) -> None:
         before = rom.phase
@@ -98,8 +104,17 @@ class Loop:
             self._follow(rom)
 
     def _begin(self, rom: BootRom) -> None:
-        rom.power_on(time.monotonic())
-        self._follow(rom)
+        try:
+            rom.power_on(time.monotonic())
+            self._follow(rom)
+        except Exception as error:
+            self._break(rom, error)
+
+    def _break(self, rom: BootRom, error: Exception) -> None:
+        """End a board that a mistake of ours has stopped; the others go on, and its result tells."""
+        for descriptor in [number for number, (other, _) in self._running.items() if other is rom]:
+            del self._running[descriptor]
+        self._stop(rom, f"broken: {error!r}")
 
     def _follow(self, rom: BootRom) -> None:
         if rom.phase is None:

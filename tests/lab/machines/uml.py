@@ -35,7 +35,7 @@ class Uml(Guest):
 
 
 def from_folder(root: Path, address: str, name: str, *words: str) -> str:
-    """Give the command line of a guest with a folder of this machine as its root and a fixed address (``10.0.0.2/24``)."""
+    """Give the command line of a guest with a folder of this machine as its root and a fixed address (10.0.0.2/24)."""
     own = IPv4Interface(address)
     network = f"ip={own.ip}:::{own.netmask}:{name}:eth0:off"
     return " ".join(("root=/dev/root", "rootfstype=hostfs", f"rootflags={root}", "rw", network, *words))
