@@ -37,11 +37,10 @@ class Btrfs(Way):
         """See Way."""
         self._btrfs("subvolume", "snapshot", str(source / "fs"), str(home / "fs"))
 
-    def destroy(self, home: Path) -> None:
-        """Remove a generation, also one that is half made or half removed."""
+    def delete_root(self, home: Path) -> None:
+        """Remove the subvolume of a generation, where it has one."""
         if is_subvolume(home / "fs"):
             self._delete(home / "fs")
-        remove_tree(home)
 
     def drop_bases(self, needed: Iterable[str]) -> tuple[str, ...]:
         """Remove the subvolumes of images that no root uses, and those that are half made."""

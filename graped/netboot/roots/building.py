@@ -10,7 +10,7 @@ from pathlib import Path
 
 from graped.config.types import Strategy
 from graped.errors import GrapeError
-from graped.files import remove_tree
+from graped.netboot.images.leftovers import clear
 from graped.netboot.images.space import disk_errors
 from graped.netboot.mountinfo import mounted_below
 from graped.netboot.roots.btrfs import Btrfs
@@ -34,6 +34,7 @@ class Builder:
         self._layout = layout
         self._mounts = mounts
         self._step = step
+        self._runner = runner
         self._btrfs = Btrfs(layout.roots / ".bases", runner)
         self._ways: dict[Strategy, Way] = {
             Strategy.OVERLAY: Overlay(runner),
@@ -94,7 +95,9 @@ class Builder:
         home = self._home(node, generation)
         if mounted_below(home):
             raise in_use(node, generation)  # by whomever: nothing below a mount is ever removed
-        self._btrfs.destroy(home) if strategy is Strategy.BTRFS else remove_tree(home)
+        if strategy is Strategy.BTRFS:
+            self._btrfs.delete_root(home)
+        clear(home, self._runner)  # patiently: a cp of a graped that was killed may still write into it
 
     def drop_bases(self, needed: frozenset[str]) -> tuple[str, ...]:
         """Remove what is kept of images for btrfs and no root needs."""

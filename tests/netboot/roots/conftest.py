@@ -1,0 +1,71 @@
+"""Real file systems to make roots on, each in a file of its own and gone afterwards whatever happened."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from graped.config.types import Strategy
+from graped.netboot.mountinfo import mounted_below
+from tests.netboot.roots.rig import Rig
+
+SIZE_BYTES = 600_000_000  # sparse; xfs makes none below 300 MB
+FILE_SYSTEM = {
+    Strategy.OVERLAY: "ext4",
+    Strategy.BTRFS: "btrfs",
+    Strategy.REFLINK: "xfs",
+    Strategy.COPY: "ext4",
+    Strategy.EPHEMERAL: "ext4",
+}
+
+
+def run(*argv: str) -> None:
+    subprocess.run(argv, check=True, stdin=subprocess.DEVNULL, capture_output=True, timeout=60)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
+    """Make a file system of a kind and mount it."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root: roots are mounted")
+    made: list[Path] = []
+
+    def make(kind: str) -> Path:
+        image, folder = tmp_path / f"{kind}.img", tmp_path / kind
+        with image.open("xb") as stream:
+            stream.truncate(SIZE_BYTES)
+        try:
+            run(f"mkfs.{kind}", "-q", str(image))
+        except FileNotFoundError:
+            pytest.skip(f"needs mkfs.{kind}")
+        folder.mkdir()
+        run("mount", "-o", "loop", str(image), str(folder))
+        made.append(folder)
+        return folder
+
+    yield make
+    for folder in made:
+        for point in mounted_below(folder):
+            run("umount", "--lazy", str(point))  # the test has ended: what it left open must not stay
+
+
+@pytest.fixture
+def rig(disk: Callable[[str], Path]) -> Rig:
+    """Roots on ext4."""
+    return Rig(disk("ext4"))
+
+
+@pytest.fixture(params=[one for one in Strategy if one is not Strategy.AUTO])
+def strategy(request: pytest.FixtureRequest) -> Strategy:
+    one: Strategy = request.param
+    return one
+
+
+@pytest.fixture
+def rig_of(strategy: Strategy, disk: Callable[[str], Path]) -> Rig:
+    """Roots on a file system that can do the strategy."""
+    return Rig(disk(FILE_SYSTEM[strategy]))

@@ -1,0 +1,296 @@
+"""Roots for real: what each strategy must do, and what no strategy may."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from graped.config.types import Strategy
+from graped.errors import Cancelled, Conflict, InUse, NotFound
+from graped.netboot.roots.records import Origin
+from graped.work import Progress, Work
+from tests.netboot.roots.rig import CHANGES, NODE, OTHER, Rig, change_much, identity, told
+
+writable = pytest.mark.parametrize(
+    "strategy", [one for one in Strategy if one not in (Strategy.AUTO, Strategy.EPHEMERAL)]
+)
+
+
+@writable
+def test_two_nodes_on_one_image_are_apart_and_leave_it_intact(rig_of: Rig, strategy: Strategy) -> None:
+    rig = rig_of
+    for node in (NODE, OTHER):
+        record = rig.create(strategy, node)
+        assert (record.strategy, record.image, record.generation) == (strategy, rig.image.ref, "1")
+        assert (rig.root(node) / "etc/hostname").read_text() == f"{node}\n"
+        assert rig.diff(node) == []  # what Grape wrote is not the node's doing
+    change_much(rig.root())
+    assert told(rig.diff()) == CHANGES
+    assert rig.diff(OTHER) == []
+    assert (rig.root(OTHER) / "var/log/old").read_text() == "old\n"
+    change_much(rig.root(OTHER))
+    assert rig.intact()
+    assert rig.roots.in_use_images() == {rig.image.ref}
+
+
+@writable
+def test_a_root_has_what_the_image_has(rig_of: Rig, strategy: Strategy) -> None:
+    rig_of.create(strategy)
+    root, tree = rig_of.root(), rig_of.images.root(rig_of.image)
+    for name in ("usr/bin/tool", "var/log/old", "srv/null", "usr/lib/link", "usr/lib", "."):
+        new, old = (root / name).lstat(), (tree / name).lstat()
+        assert (new.st_mode, new.st_uid, new.st_gid, new.st_rdev) == (old.st_mode, old.st_uid, old.st_gid, old.st_rdev)
+    assert os.path.samefile(root / "usr/bin/tool", root / "usr/bin/twin")
+    assert os.getxattr(root / "etc/issue", "user.colour") == b"purple"
+
+
+@writable
+def test_reset_snapshot_rollback(rig_of: Rig, strategy: Strategy) -> None:
+    rig = rig_of
+    rig.create(strategy)
+    (rig.root() / "state").write_text("good")
+    rig.snapshot("good")
+    (rig.root() / "state").write_text("bad")
+    after = rig.reset()
+    assert not (rig.root() / "state").exists()
+    assert [(one.label, one.by) for one in after.kept] == [("good", Origin.SNAPSHOT), ("reset-1", Origin.RESET)]
+    rig.rollback("good")
+    assert (rig.root() / "state").read_text() == "good"
+    (rig.root() / "state").write_text("worse")
+    rig.rollback("good")  # the snapshot is still what it was
+    assert (rig.root() / "state").read_text() == "good"
+    rig.rollback("reset-1")
+    assert (rig.root() / "state").read_text() == "bad"
+    assert rig.intact()
+
+
+@writable
+def test_a_rollback_without_a_label_takes_the_last_step_back(rig_of: Rig, strategy: Strategy) -> None:
+    rig = rig_of
+    rig.create(strategy)
+    (rig.root() / "state").write_text("one")
+    before = rig.root()
+    new = rig.make_image("newer", "two")
+    rig.create(strategy, image=new)
+    assert (rig.root() / "etc/issue").read_text() == "two\n"
+    assert rig.roots.in_use_images() == {rig.image.ref, new.ref}
+    back = rig.rollback()
+    assert (rig.root(), back.image) == (before, rig.image.ref)
+    assert (rig.root() / "state").read_text() == "one"
+    again = rig.rollback()
+    assert again.image == new.ref
+
+
+@writable
+def test_a_rollback_makes_the_old_root_the_node_it_is_now(rig_of: Rig, strategy: Strategy) -> None:
+    rig = rig_of
+    rig.create(strategy)
+    (rig.root() / "etc/hosts").open("a").write("10.0.0.9 printer\n")
+    rig.snapshot("old")
+    rig.roots.rollback(NODE, "old", identity("renamed"), Work())
+    assert (rig.root() / "etc/hostname").read_text() == "renamed\n"
+    assert rig.diff() == [("changed", "etc/hosts", "content")]  # the printer is the node's doing, the name is not
+
+
+@writable
+def test_the_old_root_is_served_until_it_is_released(rig_of: Rig, strategy: Strategy) -> None:
+    rig = rig_of
+    rig.create(strategy)
+    running = rig.root()
+    (running / "file").write_text("x")
+    rig.create(strategy, image=rig.make_image("newer", "two"))
+    assert [(one.path, one.read_only) for one in rig.roots.exports(NODE)] == [(rig.root(), False), (running, False)]
+    rig.roots.retire(NODE)
+    assert (running / "file").read_text() == "x"  # nothing was pulled away
+    rig.roots.release(NODE)
+    assert [one.path for one in rig.roots.exports(NODE)] == [rig.root()]
+    assert rig.roots.retire(NODE).busy == ()
+    assert rig.mounted() == (["worker-0-0/2/fs"] if strategy is Strategy.OVERLAY else [])
+    assert rig.there()[NODE] == ["1", "2"]  # the first is kept, to go back to
+
+
+@writable
+def test_old_roots_that_nobody_asked_to_keep_go(rig_of: Rig, strategy: Strategy) -> None:
+    rig = rig_of
+    rig.create(strategy)
+    rig.snapshot("mine")
+    for _ in range(5):
+        rig.reset()
+    rig.roots.release(NODE)
+    dropped = rig.roots.retire(NODE).dropped
+    assert dropped == ("1", "3")
+    kept = [one.label for one in rig.roots.known(NODE).kept]
+    assert kept == ["mine", "reset-4", "reset-5", "reset-6"]
+    rig.roots.drop(NODE, "mine")
+    assert rig.roots.retire(NODE).dropped == ("2",)
+    assert rig.there()[NODE] == ["4", "5", "6", "7"]
+
+
+@writable
+def test_remove_leaves_nothing_of_the_node_and_all_of_the_others(rig_of: Rig, strategy: Strategy) -> None:
+    rig = rig_of
+    rig.create(strategy)
+    rig.create(strategy, OTHER)
+    (rig.root(OTHER) / "file").write_text("x")
+    (rig.folder / "volumes" / NODE).mkdir(parents=True)
+    rig.snapshot("mine")
+    rig.reset()
+    rig.roots.remove(NODE)
+    assert rig.roots.get(NODE) is None
+    assert NODE not in rig.there()
+    assert (rig.root(OTHER) / "file").read_text() == "x"
+    assert (rig.folder / "volumes" / NODE).is_dir()
+    rig.roots.remove(OTHER)
+    assert rig.there() in ({}, {".bases": []})
+    assert rig.mounted() == []
+    assert rig.roots.in_use_images() == frozenset()
+    with pytest.raises(NotFound, match="has no root"):
+        rig.roots.remove(NODE)
+
+
+@writable
+def test_roots_come_back_after_a_reboot_of_the_master(rig_of: Rig, strategy: Strategy) -> None:
+    rig = rig_of
+    for node in (NODE, OTHER):
+        rig.create(strategy, node)
+        (rig.root(node) / "file").write_text(node)
+    rig.reset(OTHER)
+    before = rig.mounted()
+    rig.unmount_all()
+    again = rig.fresh()
+    assert again.recover() == ()
+    assert again.mount_all() == {}
+    assert rig.mounted() == before
+    assert (again.export_path(NODE) / "file").read_text() == NODE
+    assert again.mount_all() == {}  # once more changes nothing
+    assert rig.mounted() == before
+
+
+def test_a_root_that_cannot_be_mounted_is_told_and_the_others_are(rig: Rig) -> None:
+    for node in (NODE, OTHER, "worker-0-2"):
+        rig.create(Strategy.OVERLAY, node)
+    rig.unmount_all()
+    os.rename(rig.folder / "roots" / NODE / "1" / "upper", rig.folder / "elsewhere")
+    (rig.folder / "roots" / "worker-0-2" / "root.json").write_text("torn")
+    again = rig.fresh()
+    before = rig.there()
+    assert again.recover() == ()
+    problems = again.mount_all()
+    assert sorted(problems) == [NODE, "worker-0-2"]
+    assert "mount" in problems[NODE]
+    assert "cannot be read" in problems["worker-0-2"]
+    assert rig.there() == before
+    assert rig.mounted() == [f"{OTHER}/1/fs"]
+    assert list(again.all()) == [NODE, OTHER]
+
+
+def test_a_busy_root_stays_whole(rig: Rig) -> None:
+    rig.create(Strategy.OVERLAY)
+    busy = os.open(rig.root() / "etc/issue", os.O_RDONLY)
+    try:
+        with pytest.raises(InUse, match="in use"):
+            rig.roots.remove(NODE)
+        assert os.pread(busy, 10, 0) == b"one\n"
+        assert rig.roots.known(NODE).generation == "1"
+        rig.reset()
+        rig.roots.release(NODE)
+        assert rig.roots.retire(NODE).busy == ("1",)
+        with pytest.raises(InUse):
+            rig.roots.remove(NODE)
+        assert rig.mounted() == [f"{NODE}/1/fs", f"{NODE}/2/fs"]
+        rig.fresh().recover()  # a restart does not pull it away either
+        assert os.pread(busy, 10, 0) == b"one\n"
+        assert (rig.folder / "roots" / NODE / "1" / "fs" / "etc/issue").read_text() == "one\n"
+    finally:
+        os.close(busy)
+    assert rig.roots.retire(NODE).busy == ()
+    rig.roots.remove(NODE)
+    assert rig.there() == {}
+
+
+def test_an_ephemeral_node_has_the_image_and_its_own_files_beside_it(rig: Rig) -> None:
+    rig.create(Strategy.EPHEMERAL)
+    served = rig.roots.exports(NODE)
+    private = rig.folder / "private" / NODE
+    assert [(one.path, one.read_only) for one in served] == [(rig.images.root(rig.image), True), (private, True)]
+    assert (private / "etc/hostname").read_text() == f"{NODE}\n"
+    assert not (rig.root() / "etc/hostname").exists()
+    (private / "etc/earlier").write_text("of another identity")
+    kept_open = os.open(private, os.O_RDONLY)
+    rig.reset()
+    assert os.fstat(kept_open).st_ino == private.stat().st_ino  # mounted by the node: still the same folder
+    os.close(kept_open)
+    assert not (private / "etc/earlier").exists()
+    assert rig.diff() == []
+    with pytest.raises(Conflict, match="keeps nothing"):
+        rig.snapshot("x")
+    rig.create(Strategy.COPY)
+    assert len(rig.roots.exports(NODE)) == 3
+    assert rig.roots.known(NODE).kept == ()
+    rig.roots.release(NODE)
+    rig.roots.retire(NODE)
+    assert not private.exists()
+    assert rig.intact()
+
+
+def test_auto_takes_what_the_file_system_can_do(rig: Rig, tmp_path: Path) -> None:
+    assert rig.roots.choose(Strategy.AUTO) is Strategy.OVERLAY
+    for strategy in (Strategy.BTRFS, Strategy.REFLINK):
+        with pytest.raises(Conflict, match=f"roots by {strategy} cannot be made"):
+            rig.create(strategy)
+    assert rig.there() == {}
+    assert rig.mounted() == []
+
+
+def test_an_overlay_needs_a_plain_path(rig: Rig) -> None:
+    odd = Rig(rig.folder / "a,b")
+    assert odd.roots.choose(Strategy.AUTO) is Strategy.COPY
+    with pytest.raises(Conflict, match="comma"):
+        odd.create(Strategy.OVERLAY)
+
+
+class StopAt(Work):
+    """Work that is cancelled when its phase begins."""
+
+    def __init__(self, phase: str) -> None:
+        super().__init__(self._heard)
+        self._phase = phase
+
+    def _heard(self, progress: Progress) -> None:
+        if progress.phase == self._phase:
+            self.cancel()
+
+
+@pytest.mark.parametrize("phase", ["count", "copy"])
+def test_cancelled_work_leaves_the_old_root_and_nothing_else(rig: Rig, phase: str) -> None:
+    rig.create(Strategy.COPY)
+    before = rig.there(), rig.roots.known(NODE)
+    with pytest.raises(Cancelled):
+        rig.roots.create(NODE, rig.image, Strategy.COPY, identity(), StopAt(phase))
+    with pytest.raises(Cancelled):
+        rig.roots.snapshot(NODE, "x", StopAt(phase))
+    assert (rig.there(), rig.roots.known(NODE)) == before
+
+
+def test_a_number_is_never_used_twice(rig: Rig) -> None:
+    rig.create(Strategy.COPY)
+    rig.snapshot("a")
+    rig.roots.drop(NODE, "a")
+    rig.roots.retire(NODE)
+    assert rig.reset().generation == "3"
+
+
+def test_others_on_the_master_cannot_look_into_roots(rig: Rig) -> None:
+    rig.create(Strategy.COPY)
+    assert (rig.folder / "roots").stat().st_mode & 0o777 == 0o700  # programs in them are set to root
+    rig.create(Strategy.EPHEMERAL, OTHER)
+    assert (rig.folder / "private").stat().st_mode & 0o777 == 0o700  # host keys
+
+
+def test_an_image_that_is_gone_is_told(rig: Rig) -> None:
+    rig.create(Strategy.COPY)
+    rig.images.remove(rig.image)
+    with pytest.raises(NotFound, match="no image"):
+        rig.reset()
