@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from graped.netboot.roots.blocks import BEGIN, END
+from graped.netboot.blocks import BEGIN, END
 from graped.netboot.roots.identity import TIMESYNCD, Identity, personal_files, personalise, stamps
 
 IDENTITY = Identity(

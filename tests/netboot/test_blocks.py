@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graped.netboot.roots.blocks import BEGIN, END, with_block
+from graped.netboot.blocks import BEGIN, END, with_block
 
 lines = st.lists(st.text("abc #=/", max_size=6) | st.sampled_from([BEGIN, END]), max_size=12)
 own = st.lists(st.text("xyz", min_size=1, max_size=3), max_size=3)
