@@ -85,3 +85,30 @@ class FakeUnits:
 
     def running(self, spec: ServerSpec) -> int | None:
         return 1 if spec.unit in self.active else None
+
+
+class FakeNfsd(FakeExportfs):
+    """Beside ``exportfs`` the two commands that make a kernel serve, as its own files in ``nfsd`` show it."""
+
+    def __init__(self, nfsd: Path) -> None:
+        super().__init__()
+        self._threads = nfsd / "threads"
+
+    def run(
+        self,
+        argv: tuple[str, ...],
+        *,
+        timeout_s: float,
+        expect: frozenset[int] = frozenset({0}),
+        env: Mapping[str, str] | None = None,
+    ) -> Output:
+        match argv:
+            case ("mount", "-t", "nfsd", "nfsd", target):
+                assert Path(target) == self._threads.parent
+                self._threads.parent.mkdir()
+                self._threads.write_text("0\n")
+            case ("rpc.nfsd", *_, threads):
+                self._threads.write_text(f"{threads}\n")
+            case _:
+                return super().run(argv, timeout_s=timeout_s, expect=expect, env=env)
+        return Output(code=0, stdout="")
