@@ -20,7 +20,7 @@ from graped.api.request_id import RequestIdFilter
 from graped.api.simulator import RackSimulator
 from graped.clock import Clock, SystemClock
 from graped.config.load import Loaded
-from graped.core.events import DaemonFault, Event, MetersRead, OverTemperature, StageSeen
+from graped.core.events import DaemonFault, Event, MetersRead, OverTemperature, SlotsWatched, StageSeen
 from graped.core.step import initial
 from graped.display import DisplayService
 from graped.engine import Engine
@@ -264,13 +264,19 @@ class _Daemon:
             return lambda: None
         loop = asyncio.get_running_loop()
         known: set[SlotId] = set()
+        watched = set(engine.state.watched)
+
+        def take(where: SlotId, stage: str | None) -> None:
+            if stage is None:  # a machine that the rack only switches: it knows nothing of its boot
+                watched.discard(where)
+                engine.post(SlotsWatched(slots=frozenset(watched)))
+            else:
+                engine.post(StageSeen(slot=where, stage=Stage(stage), initial=where not in known))
+            known.add(where)
 
         def seen(stack: int, slot: int, stage: str | None) -> None:  # in a thread
-            where = SlotId(stack, slot)
-            event = StageSeen(slot=where, stage=Stage(stage) if stage else None, initial=where not in known)
-            known.add(where)
             try:
-                loop.call_soon_threadsafe(engine.post, event)
+                loop.call_soon_threadsafe(take, SlotId(stack, slot), stage)
             except RuntimeError:
                 pass  # the loop has ended
 

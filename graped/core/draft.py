@@ -26,6 +26,7 @@ class Draft:
         self.chores = dict(state.chores)
         self.claims = dict(state.claims)
         self.last_on = dict(state.last_on)
+        self.watched = state.watched
         self.other: dict[str, Any] = {}  # fields of State that change seldom
         self.effects: list[Effect] = []
         self.visible = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from graped.config.types import Config
+from graped.config.types import Config, Model
 from graped.core.chore import ChoreKind, Failure
 from graped.core.jobs import Outcome, Result
 from graped.model import PortLayout, PortReading, Reading, SlotId, Stage, Verb
@@ -104,6 +104,36 @@ class StageSeen:
     stage: Stage | None
     evidence: str = ""
     initial: bool = False  # what the source knew when we connected to it, not something that happened now
+
+
+class BootFact(StrEnum):
+    """What was seen of a booting node."""
+
+    DISCOVER = "discover"  # its boot loader asked for an address
+    FILE = "file"  # it got a file whole
+    MISSING = "missing"  # it asked for a file that is not there, and that boots miss
+    MODEL = "model"  # its requests tell what it is
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootSeen:
+    """A booting node asked for something or got it; posted after the ``StageSeen`` that the same line is evidence of.
+
+    ``path`` is below the node's TFTP folder. Files that every boot asks for in vain (recovery.elf, ...) are not told.
+    """
+
+    slot: SlotId
+    what: BootFact
+    path: str = ""
+    size_bytes: int = 0
+    model: Model | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotsWatched:
+    """Whose boot stages are told from now on: all slots of which evidence comes."""
+
+    slots: frozenset[SlotId]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +261,8 @@ Event = (
     | MetersRead
     | OverTemperature
     | StageSeen
+    | BootSeen
+    | SlotsWatched
     | PowerAsked
     | ChoreBegun
     | ChoreMoved

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from graped.core import port
-from graped.core.boot import waits_for_boot
+from graped.core import boot, port
 from graped.core.draft import Draft
 from graped.core.state import SlotState, StackState
 from graped.model import Fault, PortReading, Power, SlotId, StackCondition, Stage
@@ -47,20 +46,15 @@ def observe(
 
 def _settle_stage(draft: Draft, slot: SlotId, power: Power, at: float, came_on: bool) -> None:
     """A slot that goes off has no boot stage; one that comes on is ``powered``."""
-    stage = draft.slots[slot].stage
     if power is Power.OFF:
-        draft.set_slot(
-            slot, stage=Stage.OFF, stage_since=at if stage is not Stage.OFF else draft.slots[slot].stage_since,
-            stage_reason="", on_since=None, gate_open=True,
-        )  # fmt: skip
+        boot.went_off(draft, slot, at)
     elif came_on:
         draft.last_on[slot.stack] = max(at, draft.last_on.get(slot.stack, at))  # its byte may have waited for the bus
-        draft.set_slot(
-            slot, stage=Stage.POWERED, stage_since=at, stage_reason="", on_since=at,
-            gate_open=not waits_for_boot(draft, slot),
-        )  # fmt: skip
-    elif power is Power.ON and stage is Stage.OFF:
-        draft.set_slot(slot, stage=None, stage_since=at, stage_reason="came on unseen", gate_open=True)
+        boot.came_on(draft, slot, at)
+    elif power is Power.ON and draft.slots[slot].stage is Stage.OFF:
+        boot.came_on_unseen(draft, slot, at)
+    elif power is Power.ON:
+        boot.adopted(draft, slot, at)
 
 
 def _settle_fault(draft: Draft, slot: SlotId, power: Power, at: float, cause: str) -> None:

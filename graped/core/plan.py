@@ -108,7 +108,7 @@ def _ons(state: State, ready: dict[SlotId, float], cut: set[SlotId], now: float)
         for want in admission.go:
             last_on[want.stack] = at
             live += [sequence.Live(slot=slot, watts=state.config.watts_of(slot), on_since=at) for slot in want.slots]
-            booting += sum(holds_gate(state.config, slot) for slot in want.slots) if state.boot_evidence else 0
+            booting += sum(holds_gate(state, slot) for slot in want.slots)
             late = "at the earliest: waits for the boot gate" if booting > policy.max_booting else ""
             steps += [_switched(state, slot, live, at - now, note=_absent(state, slot) or late) for slot in want.slots]
         coming = [(when, want) for when, want in coming if want not in admission.go]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from graped.config.types import Config
+from graped.config.types import Config, Model
 from graped.core.chore import Chore
 from graped.core.jobs import Job
 from graped.model import (
@@ -21,8 +21,33 @@ from graped.model import (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageMark:
+    """When a node was first seen in a stage, and by what."""
+
+    stage: Stage
+    at: float
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BootCounts:
+    """What a node asked for and got since its power came on or it started again by itself."""
+
+    discovers: int = 0  # of its boot loader
+    files: int = 0  # sent whole
+    file_bytes: int = 0
+    last_file: str = ""
+    missing: str = ""  # the file it asked for last, if that was not there
+    model: Model | None = None  # told by its requests
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SlotState:
-    """Desired, observed and fault of one slot: three facts. ``stage`` is its node's boot stage."""
+    """Desired, observed and fault of one slot: three facts. ``stage`` is its node's boot stage.
+
+    ``timeline`` are the stages of the boot that is going on or was the last, as far as they were seen. ``late`` says
+    why the node is beyond its stage's deadline ("" it is not).
+    """
 
     desired: Power | None = None  # None: nothing asked, nothing adopted yet
     observed: Power = Power.UNKNOWN
@@ -33,6 +58,10 @@ class SlotState:
     stage_reason: str = ""
     on_since: float | None = None  # when we saw it come on (None: it was on when we came)
     gate_open: bool = True  # its boot no longer holds back others
+    timeline: tuple[StageMark, ...] = ()
+    boot: BootCounts = BootCounts()
+    late: str = ""
+    late_hint: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +131,7 @@ class State:
     faults: dict[str, Fault] = field(default_factory=dict)  # of the daemon itself, by code
     counts: Counts = Counts()
     remembered: Remembered = Remembered()
-    boot_evidence: bool = False  # somebody tells boot stages; without it nothing waits for them
+    watched: frozenset[SlotId] = frozenset()  # whose boot stages somebody tells; nothing waits for the others
     wake: float | None = None  # when a Tick is due at the latest
     next_job: int = 1
     next_token: int = 1

@@ -10,6 +10,7 @@ from graped.core import asking, boot, chores, overheat, ports, way
 from graped.core.draft import Draft
 from graped.core.effects import Effect
 from graped.core.events import (
+    BootSeen,
     CancelAsked,
     ChoreBegun,
     ChoreEnded,
@@ -27,6 +28,7 @@ from graped.core.events import (
     PortUnread,
     PowerAsked,
     PowerOnHeld,
+    SlotsWatched,
     SoftOffEnded,
     StackFound,
     StackLost,
@@ -40,14 +42,18 @@ from graped.model import Fault, SlotId
 def initial(
     config: Config, remembered: Remembered, *, layouts: dict[int, frozenset[int]], next_job: int, boot_evidence: bool
 ) -> State:
-    """Build the state before anything was read. ``layouts``: the slots that each stack's driver switches."""
+    """Build the state before anything was read. ``layouts``: the slots that each stack's driver switches.
+
+    ``boot_evidence``: the boot stages of all of them are told, until a ``SlotsWatched`` says otherwise.
+    """
+    slots = [SlotId(key, slot) for key, numbers in sorted(layouts.items()) for slot in sorted(numbers)]
     return State(
         config=config,
         stacks={key: StackState() for key in config.cluster.stacks},
-        slots={SlotId(key, slot): SlotState() for key, slots in sorted(layouts.items()) for slot in sorted(slots)},
+        slots={slot: SlotState() for slot in slots},
         remembered=remembered,
         next_job=next_job,
-        boot_evidence=boot_evidence,
+        watched=frozenset(slots) if boot_evidence else frozenset(),
     )
 
 
@@ -58,7 +64,7 @@ def step(state: State, event: Event, now: float) -> tuple[State, tuple[Effect, .
     """
     draft = Draft(state, now)
     _take(draft, event)
-    boot.open_late_gates(draft)
+    boot.judge_deadlines(draft)
     way.progress(draft)
     overheat.keep_looking(draft)
     return draft.done()
@@ -82,6 +88,10 @@ def _take(draft: Draft, event: Event) -> None:
             overheat.line_changed(draft, event)
         case StageSeen():
             boot.stage_seen(draft, event)
+        case BootSeen():
+            boot.boot_seen(draft, event)
+        case SlotsWatched():
+            boot.watch(draft, event)
         case PowerAsked():
             asking.accept(draft, event)
         case CancelAsked():

@@ -8,6 +8,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
+from graped.config.types import Model
+from graped.core.events import BootFact
 from graped.core.jobs import Result
 from graped.errors import OverBudget, SharedRelay
 from graped.model import Power, SlotId, StackCondition, Stage, Verb
@@ -79,9 +81,17 @@ class Rack(RuleBasedStateMachine):
         self.world.asked_guards.clear()
         self.world.asked_soft_off.clear()
 
-    @rule(slot=st.sampled_from(ALL), stage=st.sampled_from([Stage.DHCP, Stage.TFTP, Stage.KERNEL, Stage.UP, None]))
-    def evidence(self, slot: SlotId, stage: Stage | None) -> None:
-        self.world.stage(slot, stage)
+    @rule(slot=st.sampled_from(ALL), stage=st.sampled_from([*Stage, None]), initial=st.booleans())
+    def evidence(self, slot: SlotId, stage: Stage | None, initial: bool) -> None:
+        self.world.stage(slot, stage, initial=initial)
+
+    @rule(slot=st.sampled_from(ALL), what=st.sampled_from(BootFact), model=st.sampled_from((None, *Model)))
+    def boot_fact(self, slot: SlotId, what: BootFact, model: Model | None) -> None:
+        self.world.fact(slot, what, "start.elf", 2_950_000, model)
+
+    @rule(watched=st.sets(st.sampled_from(ALL)))
+    def watch(self, watched: set[SlotId]) -> None:
+        self.world.watch(watched)
 
     @rule(seconds=moments)
     def time(self, seconds: float) -> None:

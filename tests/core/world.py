@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from graped.config.types import AtStart, Cluster, Config, Device, PowerPolicy, Stack, Temperature
+from graped.config.types import AtStart, Cluster, Config, Device, Model, Netboot, PowerPolicy, Stack, Temperature
 from graped.core import asking, port
 from graped.core.effects import (
     AskGuards,
@@ -27,6 +27,8 @@ from graped.core.effects import (
     SwitchPort,
 )
 from graped.core.events import (
+    BootFact,
+    BootSeen,
     CancelAsked,
     ConfigChanged,
     Event,
@@ -39,6 +41,7 @@ from graped.core.events import (
     PortUnread,
     PowerAsked,
     PowerOnHeld,
+    SlotsWatched,
     SoftOffEnded,
     StackFound,
     StageSeen,
@@ -46,7 +49,7 @@ from graped.core.events import (
     Tick,
 )
 from graped.core.jobs import Job, Result, Task
-from graped.core.state import Remembered, State
+from graped.core.state import Remembered, SlotState, State
 from graped.core.step import initial, step
 from graped.model import MeterKind, PortLayout, PortReading, Power, Reading, SlotId, Stage, Verb
 
@@ -75,6 +78,7 @@ def make_config(
     budgets: dict[int, float] | None = None,
     emergency: float | None = None,
     at_start: AtStart = AtStart.ADOPT,
+    netboot: Netboot = Netboot(),  # noqa: B008
     **policy: Any,
 ) -> Config:
     """Build a configuration of board stacks; ``policy`` are fields of the power policy."""
@@ -90,6 +94,7 @@ def make_config(
         cluster=Cluster(stacks=table),
         power=PowerPolicy(at_start=at_start, **policy),
         temperature=Temperature(emergency_celsius=emergency),
+        netboot=netboot,
     )
 
 
@@ -259,10 +264,31 @@ class World:
             for slot, task in job.tasks.items():
                 assert task.result is not None or self.state.claims[slot] == job.id
         for slot, one in self.state.slots.items():
+            self._judge_boot(before.slots.get(slot), one)
             stack = self.state.stacks[slot.stack]
             if one.observed is Power.UNKNOWN and stack.adopted:
                 assert one.since is not None, "unknown since when?"
                 assert stack.fault is not None or one.fault is not None, "unknown, and nobody says why"
+
+    def _judge_boot(self, old: SlotState | None, new: SlotState) -> None:
+        """Stages of one boot come in order, each once; without power there is none, and nobody is late."""
+        order = [*Stage]
+        ranks = [order.index(mark.stage) for mark in new.timeline]
+        assert ranks == sorted(set(ranks)), "stages out of order"
+        assert [mark.at for mark in new.timeline] == sorted(mark.at for mark in new.timeline)
+        if new.timeline and new.stage is not None:
+            assert new.timeline[-1].stage is new.stage
+        if new.observed is Power.OFF:
+            assert new.stage in (None, Stage.OFF)
+            assert not new.timeline
+        if new.late:
+            assert new.stage in order[1:6]
+            assert new.gate_open
+            assert new.late_hint
+        if old is not None and old.timeline and new.timeline and new.timeline[0] is old.timeline[0]:
+            assert order.index(new.timeline[-1].stage) >= order.index(old.timeline[-1].stage) or (
+                old.stage is Stage.LOST
+            ), "backward in one boot"
 
     def _carry_out(self, effect: Effect) -> None:
         match effect:
@@ -487,8 +513,17 @@ class World:
     def down(self, job: int, slot: SlotId, note: str = "") -> None:
         self.send(SoftOffEnded(job=job, slot=slot, note=note))
 
+    def fact(
+        self, slot: SlotId, what: BootFact, path: str = "", size_bytes: int = 0, model: Model | None = None
+    ) -> None:
+        """Tell what a booting node asked for or got."""
+        self.send(BootSeen(slot=slot, what=what, path=path, size_bytes=size_bytes, model=model))
+
     def stage(self, slot: SlotId, stage: Stage | None, evidence: str = "", *, initial: bool = False) -> None:
         self.send(StageSeen(slot=slot, stage=stage, evidence=evidence, initial=initial))
+
+    def watch(self, slots: Iterable[SlotId]) -> None:
+        self.send(SlotsWatched(slots=frozenset(slots)))
 
     def configure(self, config: Config) -> None:
         self.send(ConfigChanged(config=config))
@@ -536,6 +571,9 @@ class World:
 
     def observed(self, slot: SlotId) -> Power:
         return self.state.slots[slot].observed
+
+    def messages(self) -> list[str]:
+        return [one.message for one in self.logs]
 
     def kinds(self) -> list[str]:
         return [one.kind for one in self.logs]
