@@ -25,12 +25,17 @@ def _parser() -> argparse.ArgumentParser:
         "--check-config", nargs="?", const="", metavar="FILE", help="print every error of all files; exit 2 if any"
     )
     check.add_argument("--show-config", nargs="?", const="", metavar="FILE", help="print the effective values as TOML")
-    sim = parser.add_argument_group("simulated rack (no hardware is touched; no server is started)")
+    sim = parser.add_argument_group(
+        "simulated rack (no hardware is touched; no server is started without --sim-netboot)"
+    )
     sim.add_argument("--simulate", action="store_true", help="run on a simulated rack, which outlives the daemon")
     sim.add_argument("--sim-trace", type=Path, metavar="FILE", help="append every transaction as a JSON line")
     sim.add_argument("--sim-faults", type=Path, metavar="FILE", help="faults to inject (TOML)")
     sim.add_argument(
         "--sim-nodes", type=Path, metavar="FILE", help="which slots are simulated, empty or external (TOML)"
+    )
+    sim.add_argument(
+        "--sim-netboot", action="store_true", help="start DHCP, TFTP and NFS all the same, for external slots"
     )
     sim.add_argument("--sim-stop", action="store_true", help="end the simulated rack of --state-dir and exit")
     return parser
@@ -40,7 +45,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the daemon, or look at a configuration."""
     parser = _parser()
     args = parser.parse_args(argv)
-    for option in ("sim_trace", "sim_faults", "sim_nodes"):
+    for option in ("sim_trace", "sim_faults", "sim_nodes", "sim_netboot"):
         if getattr(args, option) and not args.simulate:
             parser.error(f"--{option.replace('_', '-')} needs --simulate")
     # Late imports: --help and a wrong option answer at once.
@@ -73,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
             sim_trace=args.sim_trace,
             sim_faults=args.sim_faults,
             sim_nodes=args.sim_nodes,
+            sim_netboot=args.sim_netboot,
             log_level=args.log_level,
         )
     )

@@ -14,6 +14,7 @@ from graped.hardware.late_gpio import LateGpio
 from graped.hardware.probe import BUSES
 from graped.hardware.protocols import I2cBus
 from graped.hardware.sim.client import SimControl
+from graped.model import SlotId
 from graped.runner import SubprocessRunner
 
 SIM_TIMEOUT_S = 0.05  # of one transaction, as the real adapter is set
@@ -21,10 +22,19 @@ SIM_TIMEOUT_S = 0.05  # of one transaction, as the real adapter is set
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Bottom:
-    """What the daemon stands on. ``control`` is the simulated rack's, where there is one."""
+    """What the daemon stands on. ``control`` is the simulated rack's, where there is one.
+
+    Of that rack: ``simulated`` are the slots whose nodes it makes up, ``external`` those with real machines.
+    """
 
     resources: Resources
     control: SimControl | None = None
+    simulated: frozenset[SlotId] = frozenset()
+    external: frozenset[SlotId] = frozenset()
+
+    def is_real(self, slot: SlotId) -> bool:
+        """Whether the node in a slot is a machine, not something that the simulator makes up."""
+        return self.control is None or slot in self.external
 
     def close(self) -> None:
         """Let buses and watched lines go; no output changes."""
@@ -68,12 +78,14 @@ def simulated(
 
     Raises: ConfigError for a file with mistakes, HardwareError where no rack comes up.
     """
+    from graped.hardware.sim.blueprint import NodeKind
     from graped.hardware.sim.client import SimBus
     from graped.hardware.sim.pins import SimGpio, SimPort
     from graped.hardware.sim.plan import plan
     from graped.hardware.sim.start import start
 
-    control = start(state_dir, plan(config, nodes), trace=trace, faults_file=faults)
+    rack = plan(config, nodes)
+    control = start(state_dir, rack, trace=trace, faults_file=faults)
     timeout_s = min(SIM_TIMEOUT_S, config.bus.deadline_s / 2)
     resources = Resources(
         buses=_patient(config, lambda number: SimBus(state_dir, number, timeout_s)),
@@ -81,7 +93,12 @@ def simulated(
         deadline_s=config.bus.deadline_s,
         simulated_port=lambda key: SimPort(control, key, slots[key]),
     )
-    return Bottom(resources=resources, control=control)
+    return Bottom(
+        resources=resources,
+        control=control,
+        simulated=rack.slots(NodeKind.SIMULATED),
+        external=rack.slots(NodeKind.EXTERNAL),
+    )
 
 
 def _patient(config: Config, make: Callable[[int], I2cBus]) -> dict[int, PatientBus]:

@@ -20,7 +20,7 @@ from graped.api.request_id import RequestIdFilter
 from graped.api.simulator import RackSimulator
 from graped.clock import Clock, SystemClock
 from graped.config.load import Loaded
-from graped.core.events import DaemonFault, Event, MetersRead, OverTemperature, SlotsWatched, StageSeen
+from graped.core.events import DaemonFault, Event, MetersRead, OverTemperature, StageSeen
 from graped.core.step import initial
 from graped.display import DisplayService
 from graped.engine import Engine
@@ -33,6 +33,10 @@ from graped.notify import Notifier
 from graped.pollers import Pollers
 from graped.service import Service, Source, settings_fault
 from graped.store.store import Store
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from graped.provision.compose import Provisioning
 
 log = logging.getLogger("graped")
 
@@ -53,6 +57,7 @@ class Options:
     sim_trace: Path | None = None
     sim_faults: Path | None = None
     sim_nodes: Path | None = None
+    sim_netboot: bool = False
     log_level: str = "info"
 
 
@@ -166,7 +171,7 @@ class _Daemon:
             store.remembered(),
             layouts=self.slots,
             next_job=store.next_job,
-            boot_evidence=ground.control is not None,
+            watched=ground.simulated,
         )
         pollers = Pollers(stacks, lambda: engine.state.config, specs, ground.resources, self.lanes, self.clock)
         heartbeat = (self.notifier.watchdog_s or 10.0) / 3
@@ -192,14 +197,17 @@ class _Daemon:
             store.journal.append("job.interrupted", f"job {job.id} was interrupted: graped had stopped", job=job.id)
         store.journal.append("daemon.started", f"graped {__version__} started", fields={"pid": os.getpid()})
         self._signals(service)
+        provisioning = self._provision(engine, store, service, ground)
         end_stages = self._watch_stages(engine, ground)
         display = self._display(engine, store, ground)
         try:
-            await self._tasks(engine, service, pollers, display, listener, ground.resources.gpio)
+            await self._tasks(engine, service, pollers, display, listener, ground.resources.gpio, provisioning)
         finally:
             log.info("stopped; every slot stays as it is")
             store.journal.append("daemon.stopped", "graped stopped; every slot stays as it is")
             end_stages()
+            if provisioning is not None:
+                await provisioning.close()
             self.lanes.close()
         return engine
 
@@ -211,6 +219,7 @@ class _Daemon:
         display: DisplayService,
         listener: Listener,
         gpio: Gpio | None,
+        provisioning: Provisioning | None,
     ) -> None:
         """Run everything until ``stop``; the API and the engine end by themselves, the rest is cancelled."""
         background = [
@@ -218,6 +227,8 @@ class _Daemon:
             asyncio.create_task(_kept("display", display.run)),
             asyncio.create_task(self._watch_heat(engine, gpio)),
         ]
+        if provisioning is not None:
+            background.append(asyncio.create_task(_kept("network boot", provisioning.run)))
         turning = asyncio.create_task(engine.run(self.stop))
         main = [asyncio.create_task(server.serve_on(server.build_app(service), listener, self.stop)), turning]
         self.notifier.send("READY=1", f"STATUS=serving {len(self.config.cluster.stacks)} stacks")
@@ -234,6 +245,18 @@ class _Daemon:
         for error in ended:
             if isinstance(error, Exception):
                 raise error
+
+    def _provision(self, engine: Engine, store: Store, service: Service, ground: bottom.Bottom) -> Provisioning | None:
+        """Begin netbooting where it is wanted; a simulation starts servers only when told to."""
+        if self.options.simulate and not self.options.sim_netboot:
+            return None
+        from graped.provision.compose import Provisioning, is_wanted  # late: paramiko and netlink cost a second on a Pi
+
+        if not is_wanted(self.config):
+            return None
+        made = Provisioning(engine, store.journal, self.clock, service.set_devices, ground.is_real, ground.simulated)
+        service.provision = made.netboot
+        return made
 
     def _signals(self, service: Service) -> None:
         loop = asyncio.get_running_loop()
@@ -264,13 +287,9 @@ class _Daemon:
             return lambda: None
         loop = asyncio.get_running_loop()
         known: set[SlotId] = set()
-        watched = set(engine.state.watched)
 
         def take(where: SlotId, stage: str | None) -> None:
-            if stage is None:  # a machine that the rack only switches: it knows nothing of its boot
-                watched.discard(where)
-                engine.post(SlotsWatched(slots=frozenset(watched)))
-            else:
+            if stage is not None:  # None: a machine that the rack only switches: it knows nothing of its boot
                 engine.post(StageSeen(slot=where, stage=Stage(stage), initial=where not in known))
             known.add(where)
 

@@ -168,7 +168,7 @@ def drive(
 
     async def whole() -> None:
         config = make_config((0,), stagger_s=0.01, inrush_s=0.02, **policy)
-        start = initial(config, Remembered(), layouts={0: frozenset(range(6))}, next_job=1, boot_evidence=False)
+        start = initial(config, Remembered(), layouts={0: frozenset(range(6))}, next_job=1)
         rig.engine = Engine(start, rig.clock, rig, rig, rig, lifecycle=rig, alive=rig.beat, heartbeat_s=heartbeat_s)
         stop = asyncio.Event()
         turning = asyncio.create_task(rig.engine.run(stop))

@@ -40,11 +40,16 @@ from graped.model import Fault, SlotId
 
 
 def initial(
-    config: Config, remembered: Remembered, *, layouts: dict[int, frozenset[int]], next_job: int, boot_evidence: bool
+    config: Config,
+    remembered: Remembered,
+    *,
+    layouts: dict[int, frozenset[int]],
+    next_job: int,
+    watched: frozenset[SlotId] = frozenset(),
 ) -> State:
     """Build the state before anything was read. ``layouts``: the slots that each stack's driver switches.
 
-    ``boot_evidence``: the boot stages of all of them are told, until a ``SlotsWatched`` says otherwise.
+    ``watched``: whose boot stages are told, until a ``SlotsWatched`` says otherwise.
     """
     slots = [SlotId(key, slot) for key, numbers in sorted(layouts.items()) for slot in sorted(numbers)]
     return State(
@@ -53,7 +58,7 @@ def initial(
         slots={slot: SlotState() for slot in slots},
         remembered=remembered,
         next_job=next_job,
-        watched=frozenset(slots) if boot_evidence else frozenset(),
+        watched=watched & set(slots),
     )
 
 

@@ -141,9 +141,9 @@ class Rack:
         self.simulator = Simulator() if self.simulated else None
         self.by: list[str] = []
         stacks = self.config.cluster.stacks
-        state = step.initial(
-            self.config, Remembered(), layouts={key: frozenset(BITS) for key in stacks}, next_job=10, boot_evidence=True
-        )
+        layouts = {key: frozenset(BITS) for key in stacks}
+        watched = frozenset(SlotId(key, slot) for key, slots in layouts.items() for slot in slots)
+        state = step.initial(self.config, Remembered(), layouts=layouts, next_job=10, watched=watched)
         self.engine = Engine(state, self.clock, self, Memory(), self.journal)
         self.provision = Provision(self.engine) if self.netboot else None
         for key in stacks:

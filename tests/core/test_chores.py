@@ -22,7 +22,7 @@ LAYOUTS = {0: frozenset(range(6))}
 
 
 def start(config: Config | None = None) -> State:
-    return initial(config or make_config((0,)), Remembered(), layouts=LAYOUTS, next_job=5, boot_evidence=False)
+    return initial(config or make_config((0,)), Remembered(), layouts=LAYOUTS, next_job=5)
 
 
 def after(state: State, *events: Event) -> tuple[State, list[Effect]]:

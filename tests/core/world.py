@@ -173,12 +173,13 @@ class World:
             layout = (layouts or {}).get(key, BOARD)
             default = layout.reset if layout.reset is not None else 0
             self.ports[key] = Port(layout=layout, value=values.get(key, default))
+        all_slots = frozenset(SlotId(key, slot) for key, one in self.ports.items() for slot in one.layout.bits)
         self.state: State = initial(
             config,
             remembered or Remembered(),
             layouts={key: frozenset(one.layout.bits) for key, one in self.ports.items()},
             next_job=1,
-            boot_evidence=boot_evidence,
+            watched=all_slots if boot_evidence else frozenset(),
         )
         self.logs: list[Log] = []
         self.saved_desired: dict[SlotId, str] = {}

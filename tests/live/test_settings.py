@@ -26,9 +26,7 @@ class Engine:
     """The core with a door and nothing around it."""
 
     def __init__(self, source: Source) -> None:
-        self.state = initial(
-            source.load().config, Remembered(), layouts={0: frozenset(range(6))}, next_job=1, boot_evidence=False
-        )
+        self.state = initial(source.load().config, Remembered(), layouts={0: frozenset(range(6))}, next_job=1)
         self.ask_power = self.cancel = self.plan_power = self.changed = None
 
     def post(self, event: Any) -> None:

@@ -6,6 +6,8 @@ from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from typing import Any
 
+from graped.model import SlotId
+
 DISPLAY_PIN = 17
 OVERTEMP_PIN = 27
 
@@ -69,6 +71,15 @@ class RackPlan:
     display_pin: int | None = DISPLAY_PIN
     overtemp_pin: int | None = OVERTEMP_PIN
     seed: int = 1
+
+    def slots(self, kind: NodeKind) -> frozenset[SlotId]:
+        """Name the slots in which such a node sits."""
+        return frozenset(
+            SlotId(key, slot)
+            for key, stack in self.stacks.items()
+            for slot, node in stack.nodes.items()
+            if node.kind is kind
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Give a value that ``json.dumps`` takes."""

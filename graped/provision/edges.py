@@ -1,0 +1,65 @@
+"""The edges of netbooting, put together: images, roots, keys, servers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from graped.config.types import Config, NfsServer, Supervisor
+from graped.netboot.dhcp.dnsmasq import Dnsmasq
+from graped.netboot.images.store import ImageStore
+from graped.netboot.images.workspaces import Workspaces
+from graped.netboot.nfs.backend import NfsBackend
+from graped.netboot.nfs.ganesha import Ganesha
+from graped.netboot.nfs.kernel import KernelNfs
+from graped.netboot.plan import folder
+from graped.netboot.roots.mounts import DirectMounts, UnitMounts
+from graped.netboot.roots.roots import Roots
+from graped.netboot.servers import ProcessServers, Servers, SystemdServers
+from graped.network.ssh_keys import KeyRing
+from graped.runner import Runner
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Edges:
+    """Everything below ``provision``. All of it blocks: it is called in worker threads."""
+
+    folder: Path
+    runner: Runner
+    images: ImageStore
+    workspaces: Workspaces
+    roots: Roots
+    keys: KeyRing
+    servers: Servers
+    dnsmasq: Dnsmasq
+    nfs: NfsBackend
+
+
+def build(config: Config, runner: Runner, wall: Callable[[], float]) -> Edges:
+    """Put the edges together as the configuration says; nothing is started or changed yet."""
+    at, net = folder(config), config.netboot
+    systemd = net.supervisor is Supervisor.SYSTEMD
+    servers: Servers = SystemdServers(runner) if systemd else ProcessServers(runner)
+    images = ImageStore(at / "images", runner, wall)
+    mounts = UnitMounts(at, runner) if systemd else DirectMounts(at, runner)
+    return Edges(
+        folder=at,
+        runner=runner,
+        images=images,
+        workspaces=Workspaces(at / "workspaces", images),
+        roots=Roots(at, images, mounts, runner, wall),
+        keys=KeyRing(config.store.state_dir / "ssh"),
+        servers=servers,
+        dnsmasq=Dnsmasq(servers, runner),
+        nfs=_nfs(config, at, runner, servers),
+    )
+
+
+def _nfs(config: Config, at: Path, runner: Runner, servers: Servers) -> NfsBackend:
+    net = config.netboot
+    address = net.address.ip if net.address else IPv4Address(0)  # with no network nothing is ever exported
+    if net.nfs is NfsServer.KERNEL:
+        return KernelNfs(servers, runner, at, address, units=net.supervisor is Supervisor.SYSTEMD)
+    return Ganesha(servers, at / "nfs", address)

@@ -1,0 +1,105 @@
+"""What dnsmasq's log tells of nodes, as evidence for the core.
+
+| seen in the log                         | stage now              | means                                   |
+|-----------------------------------------|------------------------|-----------------------------------------|
+| DISCOVER of a boot ROM                  | tftp                   | counted: a Pi 3B asks twice in one boot |
+|                                         | any other              | ``dhcp``; past tftp it is a boot anew   |
+| a file sent, or asked for and not there | powered, dhcp, unknown | ``tftp``                                |
+| DISCOVER or REQUEST of a system         | powered, dhcp, tftp    | ``kernel``: no boot file comes after it |
+|                                         | any other              | nothing: it only keeps its lease        |
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from pathlib import Path
+from typing import Final
+
+from graped.config.types import Model
+from graped.core.events import BootFact, BootSeen, Event, StageSeen
+from graped.model import SlotId, Stage
+from graped.netboot.dhcp import log
+from graped.netboot.dhcp.layout import Layout
+from graped.netboot.plan import NetPlan
+
+_BEFORE_KERNEL: Final = frozenset({Stage.POWERED, Stage.DHCP, Stage.TFTP})
+# What no boot gets by without. Much else is asked for and not there: recovery.elf, pieeprom.upd, <serial>/start.elf.
+_NEEDED: Final = re.compile(
+    r"bootcode\.bin|start\w*\.elf|fixup\w*\.dat|(?:kernel|initramfs)\w*(?:\.img)?|bcm\w[\w-]*\.dtb"
+    r"|boot\.ipxe|vmlinu.*|initrd.*"
+)
+_BEFORE_TFTP: Final = frozenset({None, Stage.POWERED, Stage.DHCP})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stranger:
+    """A MAC address that nobody knows asked for an address."""
+
+    mac: str
+    vendor: str
+
+
+class Sightings:
+    """Knows whose MAC and address is whose. ``size_of`` tells the bytes of a file that was sent."""
+
+    def __init__(self, size_of: Callable[[str], int | None]) -> None:
+        self._size_of = size_of
+        self._by_mac: Mapping[str, SlotId] = {}
+        self._by_ip: Mapping[IPv4Address, SlotId] = {}
+        self._tftp = Path("/")
+        self._models: dict[SlotId, Model] = {}
+
+    def know(self, layout: NetPlan) -> None:
+        """Take who is who from the newest plan."""
+        self._by_mac = {node.mac: node.slot for node in layout.nodes}
+        self._by_ip = {node.address: node.slot for node in layout.nodes}
+        self._tftp = Layout(layout.folder).tftp
+
+    def take(self, seen: log.Event, stage_of: Callable[[SlotId], Stage | None]) -> Iterator[Event | Stranger]:
+        """Turn one thing seen into what the core is told."""
+        match seen:
+            case log.Discover(ignored=True):
+                yield Stranger(mac=seen.mac, vendor=seen.vendor)
+            case log.Discover() | log.Request() if seen.mac in self._by_mac:
+                yield from self._asked(self._by_mac[seen.mac], seen, stage_of)
+            case log.ModelSeen() if seen.mac in self._by_mac:
+                slot = self._by_mac[seen.mac]
+                if self._models.get(slot) is not seen.model:
+                    self._models[slot] = seen.model
+                    yield BootSeen(slot=slot, what=BootFact.MODEL, model=seen.model)
+            case log.FileSent() | log.FileMissing() if seen.ip in self._by_ip:
+                yield from self._file(self._by_ip[seen.ip], seen, stage_of)
+            case _:
+                pass
+
+    def _asked(
+        self, slot: SlotId, seen: log.Discover | log.Request, stage_of: Callable[[SlotId], Stage | None]
+    ) -> Iterator[Event]:
+        stage = stage_of(slot)
+        if seen.boot_rom:
+            if isinstance(seen, log.Discover):
+                if stage is not Stage.TFTP:
+                    yield StageSeen(slot=slot, stage=Stage.DHCP, evidence=seen.vendor)
+                yield BootSeen(slot=slot, what=BootFact.DISCOVER)
+        elif stage in _BEFORE_KERNEL:
+            yield StageSeen(slot=slot, stage=Stage.KERNEL, evidence=seen.vendor or "DHCP of an operating system")
+
+    def _file(
+        self, slot: SlotId, seen: log.FileSent | log.FileMissing, stage_of: Callable[[SlotId], Stage | None]
+    ) -> Iterator[Event]:
+        if stage_of(slot) in _BEFORE_TFTP:
+            yield StageSeen(slot=slot, stage=Stage.TFTP)
+        name = self._below_its_folder(seen.path)
+        if isinstance(seen, log.FileSent):
+            yield BootSeen(slot=slot, what=BootFact.FILE, path=name, size_bytes=self._size_of(seen.path) or 0)
+        elif _NEEDED.fullmatch(name):
+            yield BootSeen(slot=slot, what=BootFact.MISSING, path=name)
+
+    def _below_its_folder(self, path: str) -> str:
+        below = Path(path)
+        if below.is_relative_to(self._tftp):
+            below = Path(*below.relative_to(self._tftp).parts[1:])
+        return str(below)

@@ -1,0 +1,227 @@
+"""Keep servers and roots as the configuration wants them: round after round, each of them idempotent.
+
+A round lays out the plan, mounts roots, exports them, puts TFTP folders in place, and tells dnsmasq, in this order: a
+node is sent nowhere before there is something to send it to. A round comes when something changed, and every few
+seconds, which is also how a server that died comes back. What fails is a fault of its own and holds up nothing else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from typing import Final, Protocol
+
+from graped.clock import Clock
+from graped.config.types import Config
+from graped.core.events import Event, PowerOnHeld
+from graped.core.state import State
+from graped.model import Power, SlotId
+from graped.netboot.images.record import ImageRecord
+from graped.netboot.nfs.exports import Export, exports_of
+from graped.netboot.plan import NetPlan, NodePlan, plan
+from graped.netboot.roots.records import RootRecord
+from graped.provision import ground, tftp
+from graped.provision.edges import Edges
+from graped.provision.faults import Faults, Several
+from graped.provision.identities import known_nodes
+from graped.provision.rivals import Rivals
+from graped.provision.wanted import unmet
+
+log = logging.getLogger("graped.provision")
+
+ROUND_S: Final = 5.0  # between two rounds where nothing happens: as long as a dead server stays dead
+AGAIN_S: Final = 300.0  # a root that could not be made is tried again after so long, or when something changed
+
+
+class Turning(Protocol):
+    """What the steward needs of the engine."""
+
+    @property
+    def state(self) -> State: ...
+    def post(self, event: Event) -> None: ...
+    async def changed(self, revision: int, timeout_s: float) -> State: ...
+
+
+MakeRoots = Callable[[tuple[SlotId, ...], str], object]  # the nodes, and who asks
+
+
+class Steward:
+    """One cluster's. ``make_roots`` begins a chore; ``records`` and ``images`` are what the last round saw."""
+
+    def __init__(self, edges: Edges, engine: Turning, clock: Clock, rivals: Rivals, make_roots: MakeRoots) -> None:
+        self._edges = edges
+        self._engine = engine
+        self._clock = clock
+        self._rivals = rivals
+        self._make_roots = make_roots
+        self._faults = Faults(engine.post)
+        self._woken = asyncio.Event()
+        self._serving = False  # DHCP was let run at least once since we started
+        self._tried: dict[SlotId, tuple[NodePlan, float]] = {}
+        self._off: frozenset[SlotId] = frozenset()
+        self._exported: tuple[Export, ...] | None = None
+        self._old: set[str] = set()  # nodes with roots that perhaps nobody needs any more
+        self.records: dict[str, RootRecord] = {}
+        self.images: tuple[ImageRecord, ...] = ()
+        self.broken_roots: dict[str, str] = {}  # node -> why its root cannot be served
+
+    def wake(self) -> None:
+        """Have a round now."""
+        self._woken.set()
+
+    def wake_from_thread(self) -> None:
+        """Have a round now; asked by work in a thread."""
+        self._faults.call(self.wake)
+
+    async def run(self) -> None:
+        """Go round until cancelled."""
+        await asyncio.to_thread(self._recover)
+        config: Config | None = None
+        while True:
+            self._woken.clear()
+            state = self._engine.state
+            if state.config is not config:
+                config, self._tried = state.config, {}
+            await self._round(state)
+            await self._pause(state)
+
+    async def _pause(self, state: State) -> None:
+        """Wait for the next round: a new configuration, a node that went off, somebody who woke us, or time."""
+        deadline = self._clock.monotonic() + ROUND_S
+        woken = asyncio.create_task(self._woken.wait())
+        now = state
+        try:
+            while not woken.done() and (left := deadline - self._clock.monotonic()) > 0:
+                changed = asyncio.create_task(self._engine.changed(now.revision, left))
+                await asyncio.wait({woken, changed}, return_when=asyncio.FIRST_COMPLETED)
+                changed.cancel()
+                now = self._engine.state
+                if now.config is not state.config or _off(now) - self._off:
+                    return
+        finally:
+            woken.cancel()
+
+    def _recover(self) -> None:
+        """Clean up after a crash, before anything is served (in a thread)."""
+        edges = self._edges
+        for what, recover in {
+            "images": edges.images.recover,
+            "workspaces": edges.workspaces.recover,
+            "keys": edges.keys.recover,
+            "roots": edges.roots.recover,
+        }.items():
+            with self._faults.of(f"netboot.{what}"):
+                for name in recover():
+                    log.info("%s: removed what a crash had left: %s", what, name)
+
+    async def _round(self, state: State) -> None:
+        await asyncio.to_thread(self._look)
+        config = state.config
+        if not config.netboot.active:
+            return
+        layout = plan(config)
+        off = _off(state)
+        await asyncio.to_thread(self._release, layout, off - self._off)
+        self._off = off
+        clear = await self._may_serve(config)
+        await asyncio.to_thread(self._serve, config, layout, clear)
+        self._ask_for_roots(layout)
+
+    def _look(self) -> None:
+        """See what is there (in a thread)."""
+        with self._faults.of("netboot.images"):
+            self.images = self._edges.images.all()
+        with self._faults.of("netboot.records"):
+            self.records = self._edges.roots.all()
+
+    def _release(self, layout: NetPlan, off: Iterable[SlotId]) -> None:
+        """Let old roots of nodes that went off go (in a thread)."""
+        several = Several()
+        with self._faults.of("netboot.release"):
+            for node in layout.nodes:
+                if node.slot in off and node.name in self.records:
+                    with several.one(node.name):
+                        self._edges.roots.release(node.name)
+                        self._old.add(node.name)
+            several.end()
+
+    async def _may_serve(self, config: Config) -> bool:
+        """Judge the interface and who else serves on it; a rival found later stops no lease, but power-ons."""
+        link = await asyncio.to_thread(self._rivals.link)
+        finding = ground.judge(config.netboot, link)
+        self._faults.tell("netboot.interface", finding)
+        if finding is not None:
+            return False
+        rival = await self._rivals.look()
+        self._faults.tell("dhcp_rival", rival)
+        if rival is None:
+            self._serving = True
+        self._engine.post(PowerOnHeld(reason=rival.message if rival and self._serving else ""))
+        return self._serving
+
+    def _serve(self, config: Config, layout: NetPlan, clear: bool) -> None:
+        """Have everything that is served in place (in a thread)."""
+        edges = self._edges
+        with self._faults.of("netboot.mounts"):
+            several = Several()
+            several.failed = self.broken_roots = edges.roots.mount_all()
+            several.end()
+        with self._faults.of("nfs"):
+            _tell("NFS", self._export(self.exports(layout)))
+            self._retire()
+        with self._faults.of("tftp"):
+            _tell("TFTP", tftp.apply(layout, edges, self.records))
+        with self._faults.of("netboot.known_hosts"):
+            edges.keys.write_known_hosts(known_nodes(layout, config.ssh.port))
+        if clear:
+            with self._faults.of("dhcp"):
+                _tell("DHCP", edges.dnsmasq.apply(layout))
+                edges.dnsmasq.rotate(layout.folder)
+
+    def _export(self, exports: tuple[Export, ...]) -> list[str]:
+        """Export these folders, or see to it that the server of the ones before lives (in a thread)."""
+        if exports == self._exported:
+            return self._edges.nfs.ensure()
+        self._exported = None
+        changes = self._edges.nfs.apply(exports)
+        self._exported = exports
+        return changes
+
+    def _retire(self) -> None:
+        """Remove old roots that the NFS server has let go of (in a thread)."""
+        several = Several()
+        with self._faults.of("netboot.retire"):
+            for name in tuple(self._old):
+                with several.one(name):
+                    if not self._edges.roots.retire(name).busy:
+                        self._old.discard(name)
+            several.end()
+
+    def exports(self, layout: NetPlan) -> tuple[Export, ...]:
+        """Lay out what is to be exported now. Reads the records: call it in a thread. Raises: BadRecord."""
+        served = {node.name: self._edges.roots.exports(node.name) for node in layout.nodes}
+        return exports_of(layout, served)
+
+    def _ask_for_roots(self, layout: NetPlan) -> None:
+        """Have roots made that are missing, in one job; a node whose root failed is not tried at every round."""
+        now = self._clock.monotonic()
+        chores = self._engine.state.chores.values()
+        busy = {slot for chore in chores if not chore.outcome.ended for slot in chore.nodes}
+        due = []
+        for node in unmet(layout.nodes, self.records):
+            tried = self._tried.get(node.slot)
+            if node.slot not in busy and (tried is None or tried[0] != node or now >= tried[1] + AGAIN_S):
+                due.append(node.slot)
+                self._tried[node.slot] = (node, now)
+        if due:
+            self._make_roots(tuple(due), "the configuration")
+
+
+def _tell(who: str, changes: Iterable[str]) -> None:
+    for change in changes:
+        log.info("%s: %s", who, change)
+
+
+def _off(state: State) -> frozenset[SlotId]:
+    return frozenset(slot for slot, now in state.slots.items() if now.observed is Power.OFF)

@@ -1,0 +1,187 @@
+"""Gather evidence of what the nodes do: dnsmasq's log, NFS connections, SSH; told to the core as it comes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Callable, Mapping
+from ipaddress import IPv4Address
+from typing import Final, Protocol
+
+from graped.clock import Clock
+from graped.config.types import Config
+from graped.core.events import Event, SlotsWatched, StageSeen
+from graped.core.state import State
+from graped.errors import NetbootOff
+from graped.model import SlotId, Stage
+from graped.netboot.dhcp.layout import Layout
+from graped.netboot.dhcp.log import Reader, Trouble
+from graped.netboot.dhcp.rival import is_probe
+from graped.netboot.dhcp.tail import Tail
+from graped.netboot.nfs.traffic import clients_connected
+from graped.netboot.plan import NetPlan, folder, plan
+from graped.network.ssh_keys import KeyRing
+from graped.network.ssh_probe import probe
+from graped.provision.pulse import Answer, Pulse
+from graped.provision.sightings import Sightings, Stranger
+
+log = logging.getLogger("graped.provision")
+
+LOG_S: Final = 0.2
+NFS_S: Final = 0.5
+SSH_S: Final = 0.5
+SSH_TIMEOUT_S: Final = 3.0
+SSH_AT_ONCE: Final = 16
+STRANGER_S: Final = 3600.0  # a MAC address that nobody knows is told of so often at most
+_MOUNTS_NEXT: Final = frozenset({Stage.TFTP, Stage.KERNEL})
+
+
+class Journal(Protocol):
+    """The event log."""
+
+    def append(self, kind: str, message: str, *, fields: Mapping[str, object] | None = None) -> object: ...
+
+
+class Watch:
+    """``real`` tells the slots whose nodes are not simulated; the simulator speaks for the others."""
+
+    def __init__(
+        self,
+        state: Callable[[], State],
+        post: Callable[[Event], None],
+        journal: Journal,
+        keys: KeyRing,
+        clock: Clock,
+        real: Callable[[SlotId], bool],
+        simulated: frozenset[SlotId],
+    ) -> None:
+        self._state = state
+        self._post = post
+        self._journal = journal
+        self._keys = keys
+        self._clock = clock
+        self._real = real
+        self._simulated = simulated
+        self._config: Config | None = None
+        self._addresses: dict[SlotId, IPv4Address] = {}
+        self._sightings = Sightings(_size_of)
+        self._strangers: dict[str, float] = {}
+        self._pulse = Pulse()
+        self._asking: set[SlotId] = set()
+        self._met: set[SlotId] = set()  # asked at least once since we started
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._follow_log())
+            group.create_task(self._follow_mounts())
+            group.create_task(self._follow_ssh(group))
+
+    # --- DHCP and TFTP --------------------------------------------------------------------------------
+
+    async def _follow_log(self) -> None:
+        tail, reader = Tail(Layout(folder(self._state().config)).log), Reader()
+        try:
+            while True:
+                self._keep_up()
+                for line in tail.lines():
+                    self._take(reader, line)
+                await asyncio.sleep(LOG_S)
+        finally:
+            tail.close()
+
+    def _take(self, reader: Reader, line: str) -> None:
+        seen = reader.feed(line)
+        if seen is None:
+            return
+        if isinstance(seen, Trouble):
+            log.warning("dnsmasq: %s", seen.text)
+        for event in self._sightings.take(seen, self._stage):
+            if isinstance(event, Stranger):
+                self._meet(event)
+            else:
+                self._post(event)
+
+    def _meet(self, who: Stranger) -> None:
+        """Tell of a MAC address that nobody knows, once an hour."""
+        now = self._clock.monotonic()
+        if is_probe(who.mac):
+            return
+        if now < self._strangers.get(who.mac, float("-inf")) + STRANGER_S:
+            return
+        self._strangers = {mac: at for mac, at in self._strangers.items() if now < at + STRANGER_S} | {who.mac: now}
+        log.info("%s asked for an address; no node has this MAC address", who.mac)
+        self._journal.append(
+            "dhcp.unknown",
+            f"{who.mac} asked for an address; no node has this MAC address, so it gets nothing",
+            fields={"mac": who.mac, "vendor": who.vendor},
+        )
+
+    def _stage(self, slot: SlotId) -> Stage | None:
+        now = self._state().slots.get(slot)
+        return now.stage if now else None
+
+    # --- NFS ------------------------------------------------------------------------------------------
+
+    async def _follow_mounts(self) -> None:
+        while True:
+            await asyncio.sleep(NFS_S)
+            waiting = {slot: at for slot, at in self._addresses.items() if self._stage(slot) in _MOUNTS_NEXT}
+            if not waiting:
+                continue
+            there = await asyncio.to_thread(clients_connected)
+            for slot, address in waiting.items():
+                if address in there and self._stage(slot) in _MOUNTS_NEXT:
+                    self._post(StageSeen(slot=slot, stage=Stage.ROOT, evidence="NFS"))
+
+    # --- SSH ------------------------------------------------------------------------------------------
+
+    async def _follow_ssh(self, group: asyncio.TaskGroup) -> None:
+        room = asyncio.Semaphore(SSH_AT_ONCE)
+        while True:
+            idle = [slot for slot in self._addresses if slot not in self._asking]
+            for slot in self._pulse.due(self._state().slots, idle, self._clock.monotonic()):
+                self._asking.add(slot)
+                group.create_task(self._ask(slot, self._addresses[slot], room))
+            await asyncio.sleep(SSH_S)
+
+    async def _ask(self, slot: SlotId, address: IPv4Address, room: asyncio.Semaphore) -> None:
+        try:
+            async with room:
+                config = self._state().config
+                keys = self._keys.public_keys(config.node_name(slot))
+                found = await asyncio.to_thread(probe, str(address), config.ssh.port, keys, SSH_TIMEOUT_S)
+            answer = Answer(banner=found.banner, trusted=found.key_matches, error=found.error)
+            seen = self._pulse.heard(slot, self._stage(slot), answer, self._clock.monotonic())
+            if seen is not None:
+                first = slot not in self._met
+                self._post(StageSeen(slot=slot, stage=seen.stage, evidence=seen.evidence, initial=first))
+            self._met.add(slot)
+        finally:
+            self._asking.discard(slot)
+
+    def _keep_up(self) -> None:
+        """Take a new configuration: who is where, and whose stages can be seen."""
+        config = self._state().config
+        if config is self._config:
+            return
+        self._config = config
+        if (layout := _plan(config)) is not None:
+            self._sightings.know(layout)
+            self._addresses = {node.slot: node.address for node in layout.nodes if self._real(node.slot)}
+        self._post(SlotsWatched(slots=self._simulated | self._addresses.keys()))
+
+
+def _size_of(path: str) -> int | None:
+    try:
+        return os.stat(path).st_size
+    except OSError:
+        return None
+
+
+def _plan(config: Config) -> NetPlan | None:
+    try:
+        return plan(config)
+    except NetbootOff:
+        return None

@@ -1,0 +1,101 @@
+"""What dnsmasq's log means for the boot stages of the nodes."""
+
+from __future__ import annotations
+
+from ipaddress import IPv4Address, IPv4Interface
+from pathlib import Path
+
+import pytest
+
+from graped.config.types import Boot, Model, Strategy
+from graped.core.events import BootFact, BootSeen, StageSeen
+from graped.model import SlotId, Stage
+from graped.netboot.dhcp import log
+from graped.netboot.plan import NetPlan, NodePlan
+from graped.provision.sightings import Sightings, Stranger
+
+A = SlotId(0, 0)
+MAC, IP = "b8:27:eb:00:00:01", IPv4Address("10.77.0.10")
+FOLDER = Path("/srv/netboot")
+ROM = "PXEClient:Arch:00000:UNDI:002001"
+
+
+@pytest.fixture
+def sightings() -> Sightings:
+    node = NodePlan(
+        slot=A, name="worker-0-0", mac=MAC, address=IP, model=None, serial=None, boot=Boot.NETWORK, image="x",
+        strategy=Strategy.AUTO, docker_bytes=0,
+    )  # fmt: skip
+    found = Sightings(size_of=lambda path: len(path))
+    found.know(
+        NetPlan(
+            interface="eth1", master=IPv4Interface("10.77.0.1/24"), folder=FOLDER, domain="grape", dns=(), ntp=(),
+            tftp_max=50, kernel_args="", config_txt=(), nodes=(node,),
+        )
+    )  # fmt: skip
+    return found
+
+
+def told(sightings: Sightings, seen: log.Event, stage: Stage | None) -> list[object]:
+    return list(sightings.take(seen, lambda _: stage))
+
+
+def stages(events: list[object]) -> list[Stage | None]:
+    return [event.stage for event in events if isinstance(event, StageSeen)]
+
+
+def test_a_boot_rom_asking_is_dhcp_and_counted(sightings: Sightings) -> None:
+    events = told(sightings, log.Discover(mac=MAC, vendor=ROM), Stage.POWERED)
+    assert stages(events) == [Stage.DHCP]
+    assert events[-1] == BootSeen(slot=A, what=BootFact.DISCOVER)
+
+
+def test_a_pi_3b_that_asks_again_while_it_loads_is_no_new_boot(sightings: Sightings) -> None:
+    events = told(sightings, log.Discover(mac=MAC, vendor=ROM), Stage.TFTP)
+    assert stages(events) == []
+    assert events == [BootSeen(slot=A, what=BootFact.DISCOVER)]
+
+
+def test_a_boot_rom_asking_in_a_running_node_is_a_new_boot(sightings: Sightings) -> None:
+    assert stages(told(sightings, log.Discover(mac=MAC, vendor=ROM), Stage.UP)) == [Stage.DHCP]
+
+
+def test_a_file_sent_is_tftp_with_its_name_and_size(sightings: Sightings) -> None:
+    path = f"{FOLDER}/tftp/b8-27-eb-00-00-01/overlays/x.dtbo"
+    events = told(sightings, log.FileSent(ip=IP, path=path), Stage.DHCP)
+    assert stages(events) == [Stage.TFTP]
+    assert events[-1] == BootSeen(slot=A, what=BootFact.FILE, path="overlays/x.dtbo", size_bytes=len(path))
+    assert stages(told(sightings, log.FileSent(ip=IP, path=path), Stage.TFTP)) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "tells"),
+    [("start4.elf", True), ("kernel8.img", True), ("bcm2711-rpi-4-b.dtb", True), ("initramfs8", True),
+     ("recovery.elf", False), ("00000001/start.elf", False), ("pieeprom.upd", False), ("dt-blob.bin", False)],
+)  # fmt: skip
+def test_only_a_missing_file_that_a_boot_needs_is_told(sightings: Sightings, name: str, tells: bool) -> None:
+    path = f"{FOLDER}/tftp/b8-27-eb-00-00-01/{name}"
+    events = told(sightings, log.FileMissing(ip=IP, path=path), Stage.TFTP)
+    assert events == ([BootSeen(slot=A, what=BootFact.MISSING, path=name)] if tells else [])
+
+
+@pytest.mark.parametrize(
+    ("stage", "then"), [(Stage.TFTP, [Stage.KERNEL]), (Stage.DHCP, [Stage.KERNEL]), (Stage.UP, []), (None, [])]
+)
+def test_an_operating_system_asking_is_kernel_while_it_boots(
+    sightings: Sightings, stage: Stage | None, then: list[Stage]
+) -> None:
+    for seen in (log.Discover(mac=MAC, vendor="Linux ipconfig"), log.Request(mac=MAC, ip=IP)):
+        assert stages(told(sightings, seen, stage)) == then
+
+
+def test_the_model_is_told_when_it_is_news(sightings: Sightings) -> None:
+    seen = log.ModelSeen(mac=MAC, model=Model.PI4)
+    assert told(sightings, seen, None) == [BootSeen(slot=A, what=BootFact.MODEL, model=Model.PI4)]
+    assert told(sightings, seen, None) == []
+
+
+def test_a_stranger_is_told_and_moves_nobody(sightings: Sightings) -> None:
+    seen = log.Discover(mac="b8:27:eb:ff:ff:ff", vendor=ROM, refused="ignored")
+    assert told(sightings, seen, None) == [Stranger(mac="b8:27:eb:ff:ff:ff", vendor=ROM)]
+    assert told(sightings, log.FileSent(ip=IPv4Address("10.77.0.99"), path="/x"), None) == []
