@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from graped.netboot.images import shared
 from graped.netboot.images.clone import clone_tree
 from graped.netboot.images.edits import Edit, Remove, Write, carry_out
 from graped.netboot.images.record import ImageRecord
 from graped.netboot.images.store import ImageStore
+from graped.netboot.images.system import KEEP_PREPARED
 from graped.netboot.images.tree import Tree
 from graped.work import Work
 
@@ -31,7 +31,7 @@ def commit(store: ImageStore, base: ImageRecord, tree: Path, name: str, work: Wo
             before = original.read(HOST_NAME)
             yield Remove(path=HOST_NAME) if before is None else Write(path=HOST_NAME, content=before)
 
-        carry_out(Tree(draft.path), (*shared.STEPS, host_name))
+        carry_out(Tree(draft.path), (*KEEP_PREPARED, host_name))
         store.step("cleaned")
         return draft.seal(
             source=source or f"changes of {base.ref}",

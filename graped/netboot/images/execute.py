@@ -5,12 +5,12 @@ from __future__ import annotations
 import shlex
 from typing import Final
 
-from graped.netboot.images import shared
 from graped.netboot.images.clone import clone_tree
 from graped.netboot.images.container import OnLine, run_inside
 from graped.netboot.images.edits import carry_out
 from graped.netboot.images.record import ImageRecord
 from graped.netboot.images.store import ImageStore
+from graped.netboot.images.system import KEEP_PREPARED
 from graped.netboot.images.tree import Tree
 from graped.work import Work
 
@@ -40,6 +40,6 @@ def execute(
         run_inside(draft.path, argv, work, on_line, arch=record.arch, network=network)
         store.step("ran")
         if record.prepared:
-            carry_out(Tree(draft.path), shared.STEPS)  # packages make host keys and the like when they are installed
+            carry_out(Tree(draft.path), KEEP_PREPARED)  # packages make host keys and the like when they are installed
         source = f"run in {record.ref}: {shlex.join(argv)[:SOURCE_CHARACTERS]}"
         return draft.seal(source=source, parent=record.ref, prepared=record.prepared, note=record.note, work=work)

@@ -7,16 +7,15 @@ import stat
 from collections.abc import Iterator
 from typing import Final
 
+from graped.netboot.images import shared
 from graped.netboot.images.edits import Edit, Folder, Remove, Setuid, Step, Write
-from graped.netboot.images.mounts import netboot_fstab
+from graped.netboot.images.mounts import DOCKER, VOLUME, netboot_fstab
 from graped.netboot.images.network import STEPS as NETWORK_STEPS
 from graped.netboot.images.parts import part
 from graped.netboot.images.tree import Tree
 from graped.netboot.images.units import enabled, masked, unit_file
 
 EPHEMERAL_INIT: Final = "usr/lib/grape/ephemeral-init"  # init= of a node with the strategy "ephemeral"
-VOLUME: Final = "srv/grape/volume"  # where a node mounts the folder of its docker.img
-DOCKER: Final = "var/lib/docker"
 
 FIRST_BOOT: Final = (  # each wants a disk of its own, or asks somebody who is not there
     "userconfig.service",
@@ -108,6 +107,9 @@ def grape(tree: Tree) -> Iterator[Edit]:
 
 
 STEPS: Final[tuple[Step, ...]] = (ssh, first_boot, disks, *NETWORK_STEPS, time, capabilities, grape)
+
+KEEP_PREPARED: Final[tuple[Step, ...]] = (*shared.STEPS, capabilities)
+"""What is done again after people have worked in a prepared system: packages make keys, and have capabilities."""
 
 
 def shortcomings(tree: Tree) -> tuple[str, ...]:

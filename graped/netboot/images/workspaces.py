@@ -19,7 +19,6 @@ from typing import Final
 
 from graped.errors import InUse, NotFound
 from graped.files import sync_folder, write_atomic
-from graped.netboot.images import shared
 from graped.netboot.images.clone import clone_tree
 from graped.netboot.images.container import enter_argv
 from graped.netboot.images.edits import carry_out
@@ -27,6 +26,7 @@ from graped.netboot.images.emulate import emulation_of
 from graped.netboot.images.leftovers import clear
 from graped.netboot.images.record import ImageRecord, check_name
 from graped.netboot.images.store import Draft, ImageStore
+from graped.netboot.images.system import KEEP_PREPARED
 from graped.netboot.images.tree import Tree
 from graped.work import Work
 
@@ -120,7 +120,7 @@ class Workspaces:
         check_name(name)
         with self._alone(workspace):
             if workspace.prepared:
-                carry_out(Tree(workspace.path), shared.STEPS)
+                carry_out(Tree(workspace.path), KEEP_PREPARED)
             draft = Draft(self._store, name, workspace.path.parent)  # sealed where it is
             record = draft.seal(
                 source=f"worked on in {workspace.image}",
