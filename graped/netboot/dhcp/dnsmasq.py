@@ -12,11 +12,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import pwd
 import signal
 from collections.abc import Mapping
-from dataclasses import dataclass
-from grp import getgrgid
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
@@ -24,9 +21,11 @@ from typing import Final
 from graped.errors import CommandFailed, ServerError
 from graped.files import sync_folder, write_atomic
 from graped.netboot.dhcp import leases, render
+from graped.netboot.dhcp.access import Account, account, closed_to, let_pass
 from graped.netboot.dhcp.layout import Layout, plain
 from graped.netboot.plan import NetPlan
 from graped.netboot.servers import Servers, ServerSpec
+from graped.netboot.tftp.folders import unreadable
 from graped.runner import Runner
 
 PROGRAM: Final = "/usr/sbin/dnsmasq"
@@ -35,32 +34,13 @@ TEST_S: Final = 10.0
 LOG_LIMIT_BYTES: Final = 8_000_000  # about 150 boots; twice as much is kept
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
-    """Whom dnsmasq becomes once it has its sockets: it needs no right but to read what it serves."""
-
-    user: str
-    group: str
-
-
-def account() -> Account:
-    """Return Debian's own account for dnsmasq, else the one that every system has."""
-    for name in ("dnsmasq", "nobody"):
-        try:
-            found = pwd.getpwnam(name)
-            return Account(name, getgrgid(found.pw_gid).gr_name)
-        except KeyError:
-            continue
-    raise ServerError("this system has no account that dnsmasq can run as", hint="Install dnsmasq-base.")
-
-
 class Dnsmasq:
     """Blocking: call it in a worker thread, one at a time."""
 
-    def __init__(self, servers: Servers, runner: Runner, *, account: Account | None = None) -> None:
+    def __init__(self, servers: Servers, runner: Runner, *, who: Account | None = None) -> None:
         self._servers = servers
         self._runner = runner
-        self._account = account
+        self._account = who
         self._read: dict[str, str] | None = None  # the reservations that the server has in memory, if we know
 
     def spec(self, folder: Path) -> ServerSpec:
@@ -82,9 +62,9 @@ class Dnsmasq:
         Nothing is replaced by what dnsmasq itself calls wrong. Raises: ServerError.
         """
         at, spec = Layout(plan.folder), self.spec(plan.folder)
-        main, hosts = self._rendered(plan), render.host_files(plan)
-        for folder in (at.own, at.hosts, at.names, at.tftp):
-            folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        who = self._account or account()
+        main, hosts = render.main_config(plan, user=who.user, group=who.group), render.host_files(plan)
+        _open_folders(at, who)
         if not _stands(at.config, main) or self._read != hosts:
             self._judge(at, render.candidate(main, hosts))
         changes = ["main configuration"] if write_atomic(at.config, main) else []
@@ -102,6 +82,10 @@ class Dnsmasq:
     def running(self, folder: Path) -> int | None:
         """Return its process id; None where it does not run."""
         return self._servers.running(self.spec(folder))
+
+    def unreadable(self, folder: Path) -> tuple[str, ...]:
+        """Return what nodes could not fetch because dnsmasq may not read it, each as ``path: what is closed``."""
+        return unreadable(Layout(folder).tftp, self._account or account())
 
     def rotate(self, folder: Path, limit_bytes: int = LOG_LIMIT_BYTES) -> bool:
         """Begin a new log where the old one is larger; the old one is kept as ``log.1``. Raises: ServerError."""
@@ -122,10 +106,6 @@ class Dnsmasq:
         os.replace(fresh, at.log)
         os.kill(pid, signal.SIGUSR2)
         return True
-
-    def _rendered(self, plan: NetPlan) -> str:
-        who = self._account or account()
-        return render.main_config(plan, user=who.user, group=who.group)
 
     def _judge(self, at: Layout, text: str) -> None:
         """Have dnsmasq read a draft. Raises: ServerError with its words."""
@@ -170,6 +150,21 @@ class Dnsmasq:
         for lease in stale:
             _give_up(lease, plan.master.ip)
         return [f"lease of {lease.ip} to {lease.mac} given up" for lease in stale]
+
+
+def _open_folders(at: Layout, who: Account) -> None:
+    """Have the folders that dnsmasq reads later, whatever our umask. Raises: ServerError where it cannot get there."""
+    for folder in (at.own, at.hosts, at.names, at.tftp):
+        folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
+    let_pass(at.folder / "images", who)
+    for folder in (at.hosts, at.tftp):
+        if closed := closed_to(folder, who):
+            raise ServerError(
+                f"dnsmasq could not read {folder}: {closed}",
+                hint="Let others pass through that folder (chmod o+x), or choose another netboot.folder.",
+                server="dnsmasq",
+            )
 
 
 def sync(folder: Path, files: Mapping[str, str]) -> list[str]:

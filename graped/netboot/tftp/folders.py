@@ -9,10 +9,11 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from pathlib import Path
 
 from graped.files import remove_tree, sync_folder
+from graped.netboot.dhcp.access import Account, closed_to
 from graped.netboot.tftp.plan import FolderPlan
 
 
@@ -60,12 +61,12 @@ def keep_only(tftp: Path, macs: Collection[str]) -> tuple[str, ...]:
     return tuple(path.name for path in gone if not _is_hidden(path))
 
 
-def unreadable(tftp: Path, user: int, groups: Collection[int]) -> tuple[str, ...]:
-    """Return what the TFTP server, running as that user, could not read, each as ``path: what is closed``."""
+def unreadable(tftp: Path, who: Account) -> tuple[str, ...]:
+    """Return what the TFTP server, running as that account, could not read, each as ``path: what is closed``."""
     found: list[str] = []
     for folder in (path for path in _entries(tftp) if not _is_hidden(path) and path.is_dir()):
         for path in sorted(folder.rglob("*")):
-            if closed := _closed(path, user, groups):
+            if closed := closed_to(path, who):
                 found.append(f"{path.relative_to(tftp)}: {closed}")
     return tuple(found)
 
@@ -168,23 +169,3 @@ def _sync_file(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _closed(path: Path, user: int, groups: Collection[int]) -> str:
-    """Return the first thing on the way to a file that a user may not pass; "" where all is open."""
-    try:
-        real = path.resolve(strict=True)
-    except OSError:
-        return "is a link to nothing"
-    for step in _steps(real):
-        status = step.stat()
-        shift = 6 if status.st_uid == user else 3 if status.st_gid in groups else 0
-        bits = status.st_mode >> shift & 0o7
-        if not bits & (0o1 if step.is_dir() else 0o4):
-            return f"{step} is closed to it"
-    return ""
-
-
-def _steps(path: Path) -> Iterator[Path]:
-    yield from reversed(path.parents)
-    yield path

@@ -304,3 +304,37 @@ def test_what_stood_in_the_log_before_graped_came_is_not_told_again(master: Mast
     master.apply(master.plan(node(0)))
     assert ask(client, node(0).mac) is not None
     assert Tail(master.folder / "dnsmasq" / "log").lines() == []
+
+
+def test_images_are_open_to_the_server_alone(master: Master, client: Place) -> None:
+    """They hold programs set to root, which no user of the master may reach."""
+    images = master.folder / "images"
+    images.mkdir()
+    boot = boot_folder(images / "bookworm@3f9c2a4b5d6e" / "root" / "boot" / "firmware")
+    master.serve(master.plan(node(0)), boot)
+    client.set_address("10.77.0.10/24")
+    transfer = Transfer(client, "start4.elf")
+    transfer.take()
+    assert transfer.data == (boot / "start4.elf").read_bytes()
+    assert images.stat().st_mode & 0o007 == 0
+    assert master.graped.unreadable(master.folder) == ()
+    images.chmod(0o700)
+    assert f"b8-27-eb-00-00-01/kernel8.img: {images} is closed to dnsmasq" in master.graped.unreadable(master.folder)
+    master.apply(master.plan(node(0)))
+    assert master.graped.unreadable(master.folder) == ()
+
+
+def test_a_folder_that_the_server_could_not_enter_is_told_before_anything_is_lost(master: Master) -> None:
+    master.folder.chmod(0o700)
+    with pytest.raises(ServerError, match=f"{master.folder} is closed to dnsmasq"):
+        master.apply(master.plan(node(0)))
+
+
+def test_it_works_under_any_umask(master: Master, client: Place) -> None:
+    before = os.umask(0o077)
+    try:
+        master.apply(master.plan(node(0), node(1)))
+        master.apply(master.plan(node(0)))  # a SIGHUP: now it reads as its own account
+    finally:
+        os.umask(before)
+    assert is_served(client, node(0).mac)

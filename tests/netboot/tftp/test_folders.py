@@ -5,17 +5,19 @@ from __future__ import annotations
 import os
 import tempfile
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from graped.netboot.dhcp.access import Account
 from graped.netboot.tftp import FolderPlan, apply_folder, keep_only, remove_folder, unreadable
 
 MAC = "b8:27:eb:00:00:01"
 NAME = "b8-27-eb-00-00-01"
-STRANGER = 12345
+STRANGER = Account(user="stranger", group="strangers", uid=12345, gid=12345)
 
 
 @pytest.fixture
@@ -171,12 +173,13 @@ def test_what_the_server_could_not_read_is_told() -> None:
         kernel = room / "image" / "kernel8.img"
         tftp = room / "tftp"
         apply_folder(tftp, folder(room / "image"))
-        assert unreadable(tftp, STRANGER, []) == ()
+        assert unreadable(tftp, STRANGER) == ()
         kernel.chmod(0o600)
-        assert unreadable(tftp, STRANGER, []) == (f"{NAME}/kernel8.img: {kernel} is closed to it",)
+        assert unreadable(tftp, STRANGER) == (f"{NAME}/kernel8.img: {kernel} is closed to stranger",)
         kernel.parent.chmod(0o750)
-        assert len(unreadable(tftp, STRANGER, [])) == 2
+        assert len(unreadable(tftp, STRANGER)) == 2
+        friend = replace(STRANGER, gid=room.stat().st_gid)
         kernel.chmod(0o640)
-        assert unreadable(tftp, STRANGER, [room.stat().st_gid]) == ()
+        assert unreadable(tftp, friend) == ()
         kernel.unlink()
-        assert unreadable(tftp, STRANGER, [room.stat().st_gid]) == (f"{NAME}/kernel8.img: is a link to nothing",)
+        assert unreadable(tftp, friend) == (f"{NAME}/kernel8.img: is a link to nothing",)
