@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 
-from grapecli.words import LATE
 from graped.errors import TimedOut, Unreachable
 
 TYPE_CHECKING = False
@@ -75,8 +74,8 @@ def job(client: Client, job: Json, deadline: Deadline) -> Iterator[Json]:
         job = _ask(client, deadline, f"/v1/jobs/{job['id']}", wait_s=wait_s, differs_from=job["version"])
 
 
-def boot(client: Client, names: list[str], deadline: Deadline) -> Iterator[dict[str, Json]]:
-    """Yield the nodes by name at each change of the cluster, without end: the caller stops.
+def boot(client: Client, names: list[str], deadline: Deadline, every_s: float = POLL_S) -> Iterator[dict[str, Json]]:
+    """Yield the nodes by name at each change of the cluster and every so often, without end: the caller stops.
 
     Raises Unreachable, and TimedOut at the deadline, or when no node has come any further for ``PATIENCE_S``.
     """
@@ -86,13 +85,13 @@ def boot(client: Client, names: list[str], deadline: Deadline) -> Iterator[dict[
         status = _ask(client, deadline, "/v1/status")
         nodes = {node["name"]: node for node in status["nodes"] if node["name"] in wanted}
         yield nodes
-        stages = [(node["stage"], node["stage_reason"]) for node in nodes.values()]
+        stages = [(node["stage"], node["stage_reason"], node["fetched"]) for node in nodes.values()]
         if stages != before:
             patience, before = Deadline(PATIENCE_S), stages
         deadline.check("Not every node is up", BOOT_HINT)
         patience.check("Not every node is up, and none has come any further", BOOT_HINT)
         time.sleep(min(PAUSE_S, deadline.left_s()))
-        wait_s = round(deadline.left_s(), 3)
+        wait_s = round(min(every_s, deadline.left_s()), 3)
         _ask(client, deadline, "/v1/revision", differs_from=status["revision"], wait_s=wait_s)
 
 
@@ -110,4 +109,4 @@ def judge_boot(node: Json | None) -> tuple[str, str] | None:
         return "on", "no node is configured in this slot"
     if node["stage"] is None:
         return "on", f"stage unknown: {reason or 'no evidence'}"
-    return ("on", f"{node['stage']}: {reason}") if reason.startswith(LATE) else None
+    return ("on", f"{node['stage']}: {node['late']}") if node["late"] else None

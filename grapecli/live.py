@@ -33,6 +33,8 @@ _SPARE_LINES = 3  # kept free on the screen: the count, and where the cursor sta
 class Live:
     """Draws the places of all nodes; those that do not fit on the screen are counted."""
 
+    every_s = 1.0
+
     def __init__(self, *, color: bool, console: Console | None = None) -> None:
         self._console = console or Console(file=sys.stderr, no_color=not color, highlight=False)
         self._live = RichLive(console=self._console, auto_refresh=False, transient=False)
@@ -53,9 +55,12 @@ class Live:
         if len(names) > room:
             names = sorted(names, key=lambda name: places[name].end == "good")
         grid = Table.grid(padding=(0, 2))
+        grid.add_column()
+        grid.add_column()
+        grid.add_column(justify="right")
         for name in names[:room]:
             place = places[name]
-            grid.add_row(name, _bar(place), Text(str(place), style=_STYLE[place.end]))
+            grid.add_row(name, _bar(place), Text(place.time, style="dim"), Text(str(place), style=_STYLE[place.end]))
         ended = sum(1 for place in places.values() if place.end)
         hidden = f", {len(names) - room} not shown" if len(names) > room else ""
         grid.add_row(Text(f"{ended} of {len(names)}{hidden}", style="dim"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
+
 import click
 
-from grapecli import table, times
+from grapecli import table, timeline, times
 from grapecli.frame import Group, complete_nodes, join, nodes_argument, pass_session
 from grapecli.session import Session
 
@@ -48,7 +50,8 @@ def show_node(session: Session, name: str) -> None:
         return
     pairs = _pairs(one)
     width = max(len(key) for key, _text in pairs)
-    session.print("\n".join(f"{key.ljust(width)}  {text}" for key, text in pairs))
+    lines = [f"{key.ljust(width)}  {text}" for key, text in pairs]
+    session.print("\n".join([*lines, *timeline.draw(one, times.now(), fine=sys.stdout.isatty())]))
 
 
 def _pairs(node: Json) -> list[tuple[str, str]]:
@@ -63,11 +66,29 @@ def _pairs(node: Json) -> list[tuple[str, str]]:
         ("power", f"{power['observed']}, since {times.clock(power['since'])}"),
         ("wanted", wanted),
         ("read", times.clock(power["read_at"])),
+        *_served(node),
         ("stage", f"{stage}, since {times.clock(node['stage_since'])}"),
     ]
     if node["stage_reason"]:
         pairs.append(("evidence", node["stage_reason"]))
+    if node["late"]:
+        pairs += [("late", node["late"]), ("hint", node["late_hint"])]
     if power["fault"] is not None:
         pairs.append(("fault", f"{power['fault']['message']}, since {times.clock(power['fault']['since'])}"))
         pairs += [("hint", power["fault"]["hint"])] if power["fault"]["hint"] else []
     return [*pairs, ("job", str(node["job"]))] if node["job"] is not None else pairs
+
+
+def _served(node: Json) -> list[tuple[str, str]]:
+    """Say where a node boots from, and what it fetched for that."""
+    if node["boot"] is None:
+        return []
+    boot = "from its own disk"
+    if node["boot"] == "network":
+        boot = f"over the network, image {node['image'] or 'none'}, root by {node['strategy']}"
+    pairs = [("address", node["address"] or "-"), ("model", node["model"] or "not known"), ("boot", boot)]
+    fetched = node["fetched"]
+    if fetched["discovers"] or fetched["files"]:
+        amount = f"{fetched['files']} files, {fetched['file_bytes'] / 1e6:.1f} MB"
+        pairs.append(("fetched", f"{amount}, after {fetched['discovers']} DHCP requests"))
+    return pairs

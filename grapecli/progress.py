@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 
+from grapecli import timeline, times
 from grapecli.fold import fold
 from grapecli.session import Session
 
@@ -14,7 +15,9 @@ if TYPE_CHECKING:
     from grapecli.words import Json
 
     class View(Protocol):
-        """Shows where each node is."""
+        """Shows where each node is; ``every_s``: how often at least, to show seconds that pass."""
+
+        every_s: float
 
         def show(self, places: dict[str, Place]) -> None:
             """Show every node's place."""
@@ -23,20 +26,26 @@ if TYPE_CHECKING:
             """Leave the terminal as it was."""
 
 
+NEVER_S = 3600.0  # only changes are shown
+
 # Steps that read badly as they are.
 SHOWN = {"on": "switching on", "cut": "switching off", "guards": "held by guards", "soft_off": "in soft-off"}
 
 
 class Place:
-    """Where one node is on its way: a step or stage, why it stands there, and whether it arrived."""
+    """Where one node is on its way: a step or stage, why it stands there, and whether it arrived.
 
-    __slots__ = ("end", "reason", "step", "words")
+    ``time`` says how long its stage lasts already, or all of them took: only a view that is drawn anew shows it.
+    """
 
-    def __init__(self, step: str, words: str, reason: str, end: str = "") -> None:
+    __slots__ = ("end", "reason", "step", "time", "words")
+
+    def __init__(self, step: str, words: str, reason: str, end: str = "", time: str = "") -> None:
         self.step = step
         self.words = words
         self.reason = reason
         self.end = end  # "", "good" or "bad"
+        self.time = time
 
     def __str__(self) -> str:
         """Say it in one line."""
@@ -56,16 +65,20 @@ def of_task(task: Json) -> Place:
 
 def of_node(node: Json | None, verdict: tuple[str, str] | None) -> Place:
     """Place a booting node."""
+    if node is None:  # a missing node has a verdict
+        return Place("unknown", "", verdict[1] if verdict else "", "bad" if verdict else "")
     if verdict is None:
-        if node is None:  # a missing node has a verdict
-            return Place("unknown", "", "")
-        return Place(node["stage"] or "on", "", node["stage_reason"])
+        return Place(node["stage"] or "on", "", node["stage_reason"], time=timeline.stage_time(node, times.now()))
     word, reason = verdict
-    return Place(word, "", reason, "good" if word == "up" else "bad")
+    if word == "up":
+        return Place(word, "", reason, "good", timeline.boot_time(node))
+    return Place(word, "", reason, "bad", timeline.stage_time(node, times.now()))
 
 
 class Silent:
     """Shows nothing."""
+
+    every_s = NEVER_S
 
     def show(self, places: dict[str, Place]) -> None:
         """Show nothing."""
@@ -76,6 +89,8 @@ class Silent:
 
 class Lines:
     """One line a change; nodes that changed alike share it."""
+
+    every_s = NEVER_S
 
     def __init__(self) -> None:
         self._told: dict[str, str] = {}

@@ -34,7 +34,7 @@ class Wait:
     def boot(self) -> None:
         """Wait until each node that was switched on is up, or cannot come up any more."""
         names = [name for name, word, reason in result.of_job(self.job) if word == "on" and not reason]
-        for nodes in follow.boot(self.client, names, self.deadline) if names else ():
+        for nodes in follow.boot(self.client, names, self.deadline, self.view.every_s) if names else ():
             self.nodes = nodes
             self.verdicts = {name: follow.judge_boot(nodes.get(name)) for name in names}
             self.view.show({name: progress.of_node(nodes.get(name), self.verdicts[name]) for name in names})

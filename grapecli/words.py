@@ -11,7 +11,6 @@ if TYPE_CHECKING:
 
     Json = dict[str, Any]
 
-LATE = "no progress"  # how graped's stage_reason begins when a stage deadline passed; else it is evidence
 OLD_S = 10.0  # a reading older than this is shown in yellow
 
 
@@ -50,11 +49,11 @@ def node_state(node: Json, stack: Json | None, now: str) -> str:
 
 
 def _stage(node: Json) -> list[str]:
-    """Say the boot stage; its reason only where it is not plain evidence: no stage, or one that is late."""
+    """Say the boot stage, and why it is late or unknown; of a node whose stages nobody tells, nothing."""
     stage, reason = node["stage"], node["stage_reason"]
     if stage is None:
-        return [f"(stage unknown: {reason})"] if reason else []
-    return [str(stage), f"({reason})"] if reason.startswith(LATE) else [str(stage)]
+        return [f"(stage unknown: {reason})"] if reason and node["watched"] else []
+    return [str(stage), f"(late: {node['late']})"] if node["late"] else [str(stage)]
 
 
 def _why_unknown(node: Json, stack: Json | None, now: str) -> str:

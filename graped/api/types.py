@@ -66,8 +66,32 @@ class NodePower:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StageMark:
+    """When a node was first seen in a boot stage, and by what."""
+
+    stage: StageWord
+    at: str
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """What a node asked for and got since its power came on or it started again by itself."""
+
+    discovers: int = 0  # DHCP requests of its boot loader
+    files: int = 0  # boot files sent whole
+    file_bytes: int = 0
+    last_file: str = ""
+    missing: str = ""  # the file it asked for last, if that was not there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """One slot and the node in it. ``configured`` is false for a slot that no device is configured for."""
+    """One slot and the node in it. ``configured`` is false for a slot that no device is configured for.
+
+    ``timeline`` has the stages of the boot that is going on or was the last, as far as they were seen. ``late`` says
+    why the node is beyond the deadline of its stage ("" it is not). Image and strategy are as configured.
+    """
 
     name: str
     stack: int
@@ -79,6 +103,16 @@ class Node:
     stage: StageWord | None
     stage_reason: str = ""
     stage_since: str | None = None
+    watched: bool = False  # its boot stages are told: by netboot, by SSH, or in a simulation
+    timeline: tuple[StageMark, ...] = ()
+    fetched: Fetched = Fetched()
+    late: str = ""
+    late_hint: str = ""
+    address: str | None = None
+    boot: BootWord | None = None  # None: no device is configured
+    model: ModelWord | None = None  # as configured, else as its requests tell
+    image: str | None = None
+    strategy: WantedStrategyWord | None = None
     job: int | None = None  # the open job that works on it
 
 

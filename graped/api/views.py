@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from graped.api import types
 from graped.api.nodesets import configured
 from graped.api.times import rfc3339
 from graped.clock import Clock
-from graped.core.state import StackState, State
+from graped.config.addresses import address_of
+from graped.config.types import Boot, Device
+from graped.core.state import BootCounts, StackState, State
 from graped.model import Fault, Power, Reading, SlotId
 
 STALE_POLLS = 3  # a meter that was not read for so many polls is stale
@@ -58,8 +61,43 @@ def node(state: State, clock: Clock, slot: SlotId) -> types.Node:
         stage=now.stage.value if now.stage else None,
         stage_reason=now.stage_reason,
         stage_since=_time(now.stage_since, clock),
+        watched=slot in state.watched,
+        timeline=tuple(
+            types.StageMark(stage=mark.stage.value, at=rfc3339(clock.wall_of(mark.at)), evidence=mark.evidence)
+            for mark in now.timeline
+        ),
+        fetched=_fetched(now.boot),
+        late=now.late,
+        late_hint=now.late_hint,
         job=state.claims.get(slot),
+        **_served(state, slot, device, now.boot),
     )
+
+
+def _fetched(counts: BootCounts) -> types.Fetched:
+    return types.Fetched(
+        discovers=counts.discovers,
+        files=counts.files,
+        file_bytes=counts.file_bytes,
+        last_file=counts.last_file,
+        missing=counts.missing,
+    )
+
+
+def _served(state: State, slot: SlotId, device: Device | None, counts: BootCounts) -> dict[str, Any]:
+    """Say where a node boots from and what it is served, as configured; nothing of an empty slot."""
+    if device is None:
+        return {}
+    net = state.config.netboot
+    address, model = address_of(state.config, slot), device.model or counts.model
+    networked = device.boot is Boot.NETWORK
+    return {
+        "address": None if address is None else str(address),
+        "boot": device.boot.value,
+        "model": model.value if model else None,
+        "image": (device.image or net.image) if networked else None,
+        "strategy": (device.strategy or net.strategy).value if networked else None,
+    }
 
 
 def stacks(state: State, clock: Clock) -> tuple[types.Stack, ...]:

@@ -98,7 +98,7 @@ class PowerPolicy:
     inrush_s: float = 2.0  # a slot counts as drawing its inrush for so long
     max_inrush: int = 4  # slots in their inrush window at once, whole cluster
     max_booting: int = 8  # slots between power-on and their boot gate, whole cluster
-    boot_gate_s: float = 90.0  # a node that shows no progress for so long frees its place
+    boot_gate_s: float = 120.0  # a node that shows no progress for so long frees its place
     node_watts: float = 7.0  # expected of a node whose device says nothing
     cycle_off_s: float = 5.0
     guard_max_s: float = 120.0

@@ -10,9 +10,9 @@
 
 A stage has a deadline. A node beyond it is *late*: said once with the reason and a hint, and over with its next stage.
 
-A slot that comes on holds a place at the boot gate until its node leaves ``tftp`` (any later stage), is late, or comes
-no further for ``power.boot_gate_s``. Nodes whose stages nobody tells, and those that boot from their own disk, load
-nothing from the master: they hold none.
+A slot that comes on holds a place at the boot gate until its node leaves ``tftp`` (any later stage) or is late; while
+it holds one, ``power.boot_gate_s`` is a deadline too. Nodes whose stages nobody tells, and those that boot from their
+own disk, load nothing from the master: they hold none.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def boot_seen(draft: Draft, event: BootSeen) -> None:
 def judge_deadlines(draft: Draft) -> None:
     """Say which nodes are late, and free the places of those that hold one for too long."""
     for slot, state in draft.slots.items():
-        if state.late or (slot in draft.watched and state.observed is Power.ON):
+        if slot in draft.watched and state.observed is Power.ON and not state.late:
             _judge_stage(draft, slot, state)
         if not draft.slots[slot].gate_open:
             _judge_gate(draft, slot)
@@ -206,18 +206,19 @@ def _judge_stage(draft: Draft, slot: SlotId, state: SlotState) -> None:
     device = device_of(draft.config, slot)
     patience = patience_s(draft.config, device, state.stage)
     if device is None or patience is None or state.stage_since is None:
-        draft.set_slot(slot, late="", late_hint="")
-    elif draft.now < state.stage_since + patience:
-        draft.set_slot(slot, late="", late_hint="")
+        return
+    if not state.gate_open:
+        patience = min(patience, draft.config.power.boot_gate_s)
+    if draft.now < state.stage_since + patience:
         draft.wake_at(state.stage_since + patience)
-    elif not state.late:
-        reason, hint = why_late(draft.config, slot, device, state)
-        draft.set_slot(slot, late=reason, late_hint=hint, gate_open=True)
-        draft.log("stage.late", f"{draft.name(slot)}: {reason}", slot=slot, hint=hint, after_s=patience)
+        return
+    reason, hint = why_late(draft.config, slot, device, state)
+    draft.set_slot(slot, late=reason, late_hint=hint, gate_open=True)
+    draft.log("stage.late", f"{draft.name(slot)}: {reason}", slot=slot, hint=hint, after_s=patience)
 
 
 def _judge_gate(draft: Draft, slot: SlotId) -> None:
-    """A slot that may be on counts too: its stack can be silent for ever."""
+    """Free the place of a slot that may be on, as nobody can tell: its stack can be silent for ever."""
     state, patience = draft.slots[slot], draft.config.power.boot_gate_s
     if state.observed is Power.OFF:
         return
@@ -225,11 +226,8 @@ def _judge_gate(draft: Draft, slot: SlotId) -> None:
     if draft.now < last + patience:
         draft.wake_at(last + patience)
         return
-    where = state.stage.value if state.stage else "power-on"
     draft.set_slot(slot, gate_open=True)
-    draft.log(
-        "gate.freed", f"{draft.name(slot)}: no progress since {where} for {patience:g} s; others go on", slot=slot
-    )
+    draft.log("gate.freed", f"{draft.name(slot)}: no sign of it for {patience:g} s; others go on", slot=slot)
 
 
 def watchable(config: Config) -> frozenset[SlotId]:

@@ -91,7 +91,7 @@ def _no_file(config: Config, name: str, device: Device, counts: BootCounts, mode
 
 def _files_end(name: str, counts: BootCounts) -> tuple[str, str]:
     """It fetches files, and its kernel never shows."""
-    took = f"took {counts.last_file}" if counts.last_file else "took no file whole"
+    took = f"took {counts.last_file}" if counts.last_file else "began to fetch boot files, got none whole"
     if counts.missing:
         return f"{took}, then asked for {counts.missing}, which is not in its TFTP folder", _image_hint(name)
     if counts.files:

@@ -152,7 +152,9 @@ class Rack:
             return
         observed = "off" if verb == "off" else "on"
         node["power"].update(desired=observed, observed=observed, since=wall())
-        node["stage"] = "off" if observed == "off" else "powered"
+        node.update(timeline=[], late="", late_hint="", stage="off", stage_since=wall(), stage_reason="")
+        if observed == "on":
+            self._mark(node, "powered")
         task.update(result="done", observed=observed, stage=node["stage"], way=["guards: nobody registered"])
         if observed == "on" and node["configured"]:
             threading.Thread(target=self._boot, args=(node,), daemon=True).start()
@@ -161,13 +163,18 @@ class Rack:
         last, reason = self.stuck_at.get(node["name"], ("up", ""))
         for stage in STAGES:
             time.sleep(self.stage_s)
-            node.update(stage=stage, stage_reason=f"evidence of {stage}")
+            self._mark(node, stage, f"evidence of {stage}")
             self.bump()
             if stage == last:
                 break
         if reason:
-            node["stage_reason"] = reason
+            node.update(late=reason, late_hint="Look at it.")
             self.bump()
+
+    @staticmethod
+    def _mark(node: Json, stage: str, evidence: str = "") -> None:
+        mark = {"stage": stage, "at": wall(), "evidence": evidence}
+        node.update(stage=stage, stage_since=mark["at"], stage_reason=evidence, timeline=[*node["timeline"], mark])
 
     def newest_jobs(self, limit: int, *, open_only: bool) -> list[Json]:
         found = [job for job in self.jobs.values() if not (open_only and job["ended"])]
@@ -215,5 +222,8 @@ class Rack:
 def _node(name: str, stack: int, slot: int) -> Json:
     return {"name": name, "stack": stack, "slot": slot, "mac": f"b8:27:eb:00:0{stack}:0{slot}" if slot < 5 else None,
             "configured": slot < 5, "watts": 7.0, "stage": "off", "stage_reason": "", "stage_since": wall(),
+            "watched": True, "timeline": [], "late": "", "late_hint": "", "address": f"10.77.0.{10 + 6 * stack + slot}",
+            "boot": "network" if slot < 5 else None, "model": "4", "image": "bookworm", "strategy": "auto",
+            "fetched": {"discovers": 0, "files": 0, "file_bytes": 0, "last_file": "", "missing": ""},
             "job": None, "power": {"desired": None, "observed": "off", "fault": None, "since": wall(),
                                    "read_at": wall()}}  # fmt: skip

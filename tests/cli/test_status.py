@@ -43,11 +43,11 @@ def test_meters_and_their_freshness_are_on_the_line_of_the_stack(run: Run, daemo
 
 def test_a_fault_of_a_slot_and_a_late_boot_are_told(run: Run, daemon: FakeDaemon, rack: Rack) -> None:
     rack.turn_on("worker-0-0", "worker-0-1")
-    rack.nodes["worker-0-0"].update(stage="tftp", stage_reason="no progress since tftp for 90 s", job=7)
+    rack.nodes["worker-0-0"].update(stage="tftp", late="took start4.elf, then nothing", job=7)
     fault = {"code": "mismatch", "message": "wanted on, but is off", "since": rack.status()["time"], "hint": ""}
     rack.nodes["worker-0-1"]["power"].update(observed="off", fault=fault)
     page = run("status").out
-    assert "on tftp (no progress since tftp for 90 s) [job 7]" in page
+    assert "on tftp (late: took start4.elf, then nothing) [job 7]" in page
     assert "● worker-0-1  off (wanted: on) - wanted on, but is off, since" in page
 
 

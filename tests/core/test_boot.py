@@ -55,8 +55,8 @@ def test_progress_starts_the_patience_anew_and_no_progress_frees_the_place(world
     assert waits(world)
     world.run(1)
     assert not waits(world)
-    assert "gate.freed" in world.kinds()
-    assert "worker-0-0: no progress since dhcp for 30 s; others go on" in world.messages()
+    assert "stage.late" in world.kinds()
+    assert world.state.slots[A].late == "took no file after DHCP"
 
 
 def test_the_same_stage_again_is_no_progress(world: World) -> None:

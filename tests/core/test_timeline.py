@@ -22,7 +22,7 @@ BOOT = (Stage.DHCP, Stage.TFTP, Stage.KERNEL, Stage.ROOT, Stage.UP)
 
 def config_of(net: Netboot = NET, **device: Any) -> Config:
     """One stack; slot 0 has this device."""
-    config = make_config((0,), netboot=net)
+    config = make_config((0,), netboot=net, boot_gate_s=3600.0)
     stack = config.cluster.stacks[0]
     fields: dict[str, Any] = {"mac": "02:00:00:00:00:01", **device}
     stack = replace(stack, devices={**stack.devices, 0: Device(**fields)})
@@ -308,11 +308,25 @@ def test_what_is_shown_of_a_late_node_stays_true() -> None:
 
 def test_a_new_deadline_is_in_force_at_once() -> None:
     world = booting()
-    late_after(world, 60)
-    world.configure(config_of(replace(NET, deadlines=Deadlines(powered_s=200))))
+    world.configure(config_of(replace(NET, deadlines=Deadlines(powered_s=500))))
+    world.run(100)
     assert slot(world).late == ""
-    world.run(200)
-    assert world.kinds().count("stage.late") == 2
+    world.configure(config_of())
+    world.run(1)
+    assert slot(world).late
+
+
+def test_while_it_holds_a_place_the_patience_of_the_gate_is_a_deadline_too() -> None:
+    slow = Deadlines(powered_s=600, kernel_s=600)
+    config = config_of(replace(NET, deadlines=slow))
+    world = booting(replace(config, power=replace(config.power, boot_gate_s=20.0)))
+    world.run(10)
+    assert slot(world).late == ""
+    world.run(20)
+    assert "no DHCP request" in slot(world).late
+    world.stage(A, Stage.KERNEL)
+    world.run(500)
+    assert slot(world).late == ""
 
 
 def test_a_late_node_lets_the_next_go() -> None:
