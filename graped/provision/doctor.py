@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import pwd
 import shutil
 import time
 from collections.abc import Awaitable, Callable, Iterator
@@ -16,8 +14,6 @@ from graped.config.types import Boot, Config, Model
 from graped.core.state import State
 from graped.errors import GrapeError
 from graped.model import StackCondition, Stage
-from graped.netboot import tftp
-from graped.netboot.dhcp.dnsmasq import account
 from graped.netboot.dhcp.layout import Layout
 from graped.netboot.nfs.exports import Export
 from graped.netboot.plan import NetPlan, plan
@@ -129,13 +125,12 @@ class Doctor:
         return Check(name="dnsmasq", state="ok", message=f"runs as process {pid}", hint="")
 
     def _tftp(self, layout: NetPlan) -> Check:
-        who = pwd.getpwnam(account().user)
-        closed = tftp.unreadable(Layout(layout.folder).tftp, who.pw_uid, os.getgrouplist(who.pw_name, who.pw_gid))
+        closed = self._edges.dnsmasq.unreadable(layout.folder)
         if closed:
             more = f" (and {len(closed) - 1} more)" if len(closed) > 1 else ""
             return Check(
                 name="TFTP", state="failed", message=f"{closed[0]}{more}",
-                hint=f"Every folder above it must be open to {who.pw_name}: chmod o+x.",
+                hint="Every folder above it must be open to dnsmasq: chmod o+x.",
             )  # fmt: skip
         return Check(name="TFTP", state="ok", message="everything that nodes are sent can be read", hint="")
 
