@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Final
 
 from graped.config.types import Model
@@ -163,18 +162,10 @@ _DENIED: Final = re.compile(r"cannot (?:access|read) (?P<path>.*): (?P<why>[^:]*
 _STARTED: Final = re.compile(r"started, version (?P<version>\S+)")
 _TROUBLE: Final = ("not using configured address", "duplicate dhcp-host", "bad ", "failed to ", "no address range")
 
-_FOLDER: Final = re.compile(r"(?:[0-9a-f]{2}-){5}[0-9a-f]{2}")
 
 _MODELS: Final = {"rpi3b": Model.PI3B, "rpi4": Model.PI4, "rpi5": Model.PI5}
 # Boards whose option 97 is their serial four times: of one maker's addresses each model has its own.
 _OLD_FORM: Final = {"b8:27:eb": Model.PI3BPLUS, "dc:a6:32": Model.PI4, "e4:5f:01": Model.PI4}
-
-
-def within(path: str, tftp: Path) -> tuple[str, str] | None:
-    """Split a logged path into a node's MAC address and the name it asked for; None for any other path."""
-    folder, _, name = path.removeprefix(f"{tftp}/").partition("/")
-    found = path.startswith(f"{tftp}/") and _FOLDER.fullmatch(folder)
-    return (folder.replace("-", ":"), name) if found else None
 
 
 class Reader:

@@ -68,11 +68,3 @@ class Tail:
             return False
         held = os.fstat(self._stream.fileno())
         return (now.st_dev, now.st_ino) != (held.st_dev, held.st_ino)
-
-
-def size_bytes(path: str) -> int:
-    """Return how large a file is that was sent; 0 where it is gone already."""
-    try:
-        return os.stat(path).st_size
-    except OSError:
-        return 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from ipaddress import IPv4Address
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -24,7 +23,6 @@ from graped.netboot.dhcp.log import (
     Request,
     Started,
     Trouble,
-    within,
 )
 from tests.netboot.dhcp import real_log
 
@@ -127,18 +125,6 @@ def test_files_and_that_one_stopped_before_its_first_block_was_not_sent() -> Non
         FileFailed(ip=NODE, path=f"{FOLDER}/start.elf", why="8 Early terminate"),
         FileFailed(ip=NODE, path=f"{FOLDER}/kernel8.img"),
     ]
-
-
-def test_a_path_names_the_node_and_what_it_asked_for() -> None:
-    tftp = Path("/srv/tftp")
-    assert within(f"{FOLDER}/12345678/start.elf", tftp) == ("b8:27:eb:00:00:01", "12345678/start.elf")
-    for other in (
-        "/srv/tftp/config.txt",
-        "/srv/tftp/12345678/start.elf",
-        "/etc/passwd",
-        "/srv/tftpx/b8-27-eb-00-00-01/a",
-    ):
-        assert within(other, tftp) is None
 
 
 def test_a_client_cannot_write_another_event_into_the_log() -> None:

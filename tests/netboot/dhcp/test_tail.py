@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graped.netboot.dhcp.tail import Tail, size_bytes
+from graped.netboot.dhcp.tail import Tail
 
 
 def add(path: Path, text: str) -> None:
@@ -92,9 +92,3 @@ def test_every_line_once_and_in_order_whatever_happens(steps: list[tuple[str, in
         seen += tail.lines() + tail.lines()
         tail.close()
         assert seen == written
-
-
-def test_the_size_of_a_file_that_was_sent(tmp_path: Path) -> None:
-    add(tmp_path / "kernel8.img", "12345")
-    assert size_bytes(str(tmp_path / "kernel8.img")) == 5
-    assert size_bytes(str(tmp_path / "gone")) == 0
