@@ -18,7 +18,7 @@ TABLE = (
     (UNREACHABLE, "graped cannot be reached"),
     (ACCESS_DENIED, "this user may not talk to graped"),
     (TIMED_OUT, "--timeout ran out, or graped did not answer in time"),
-    (CONFLICT, "not possible now: e.g. a shared relay, or over the watt budget"),
+    (CONFLICT, "not possible now: e.g. a shared relay, over the watt budget, an image in use"),
     (INTERRUPTED, "Ctrl-C; an accepted job goes on"),
 )
 
@@ -39,6 +39,13 @@ _OF_ERROR = {
     "shared_relay": CONFLICT,
     "over_budget": CONFLICT,
     "not_simulated": CONFLICT,
+    "in_use": CONFLICT,
+    "node_on": CONFLICT,
+    "netboot_off": CONFLICT,
+    "no_space": CONFLICT,
+    "bad_image": FAILED,
+    "server": FAILED,
+    "not_readable": USAGE,
     "interrupted": INTERRUPTED,
 }
 

@@ -81,12 +81,10 @@ class Group(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List late commands with their short help, without importing them."""
-        if not self.late:
-            super().format_commands(ctx, formatter)
-            return
+        """List late commands with their short help, without importing them, after those that are here."""
+        own = [(name, command.get_short_help_str(limit=80)) for name, command in sorted(self.commands.items())]
         with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_module, text) in self.late.items()])
+            formatter.write_dl([*own, *((name, text) for name, (_module, text) in self.late.items())])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

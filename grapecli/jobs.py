@@ -1,4 +1,4 @@
-"""``grapecli jobs``: power commands, those that wait, run and ended."""
+"""``grapecli jobs``: power commands and long work, what waits, runs and ended."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import click
 from grapecli import result, table, times
 from grapecli.frame import Group, pass_session
 from grapecli.session import Session
+from grapecli.working import amount, nodes_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def _options(function: Callable[..., None]) -> Callable[..., None]:
 @_options
 @click.pass_context
 def jobs(ctx: click.Context, limit: int, open_only: bool) -> None:
-    """List, show and cancel power commands. Without a subcommand: list."""
+    """List, show and cancel power commands and long work. Without a subcommand: list."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_jobs, limit=limit, open_only=open_only)
 
@@ -50,13 +51,19 @@ def list_jobs(session: Session, limit: int, open_only: bool) -> None:
         session.print("\n".join(table.lines(HEADER, [_row(job) for job in found], session.paint(), right="r")))
 
 
-HEADER = ("job", "asked", "verb", "outcome", "nodes", "by")
+HEADER = ("job", "asked", "what", "outcome", "of", "by")
 
 
 def _row(job: Json) -> tuple[table.Cell, ...]:
     outcome = (job["outcome"].replace("_", " "), _STYLE.get(job["outcome"], ""))
-    verb = job["verb"] + (" (force)" if job["force"] else "")
-    return (str(job["id"]), times.clock(job["asked"]), verb, outcome, job["folded"], job["by"])
+    return (str(job["id"]), times.clock(job["asked"]), _what(job), outcome, job["folded"] or job["subject"], job["by"])
+
+
+def _what(job: Json) -> str:
+    """Say what a job does: ``power on (force)``, ``image.import``."""
+    if job["verb"] is None:
+        return str(job["kind"])
+    return f"power {job['verb']}{' (force)' if job['force'] else ''}"
 
 
 @jobs.command("show")
@@ -70,14 +77,31 @@ def show_job(session: Session, job_id: int) -> None:
         return
     paint = session.paint()
     outcome = paint(job["outcome"].replace("_", " "), _STYLE.get(job["outcome"], ""))
-    session.print(
-        f"job {job['id']}: power {job['verb']}{' --force' if job['force'] else ''} {job['folded']}: {outcome}"
-    )
+    session.print(f"job {job['id']}: {_what(job)} {job['folded'] or job['subject']}: {outcome}")
     ended = f", ended {times.clock(job['ended'])}" if job["ended"] else ""
     session.print(f"asked {times.clock(job['asked'])} by {job['by']}{ended}")
-    rows: list[tuple[table.Cell, ...]] = [_task(task) for task in job["tasks"]]
-    session.print("\n".join(["", *table.lines(("node", "step", "power", "reason", "way"), rows, paint)]))
-    session.print("\n" + result.line(result.of_job(job), paint))
+    for line in _long_work(job):
+        session.print(line)
+    if job["tasks"]:
+        rows: list[tuple[table.Cell, ...]] = [_task(task) for task in job["tasks"]]
+        session.print("\n".join(["", *table.lines(("node", "step", "power", "reason", "way"), rows, paint)]))
+        session.print("\n" + _line(session, job))
+
+
+def _long_work(job: Json) -> list[str]:
+    """Say how far long work is, what it made, or why it failed."""
+    progress = job["progress"]
+    lines = []
+    if progress is not None and progress["phase"] and not job["ended"]:
+        lines.append(f"{progress['phase']}: {amount(progress['done'], progress['total'], progress['unit'])}")
+    lines += [job["reason"]] if job["reason"] else []
+    lines += [f"hint: {job['hint']}"] if job["hint"] else []
+    return lines + ([f"made {job['result']}"] if job["result"] else [])
+
+
+def _line(session: Session, job: Json) -> str:
+    """Fold what became of the nodes into a line."""
+    return result.line(result.of_job(job), session.paint()) if job["verb"] else nodes_line(session, job)
 
 
 def _task(task: Json) -> tuple[table.Cell, ...]:
@@ -90,10 +114,11 @@ def _task(task: Json) -> tuple[table.Cell, ...]:
 @click.argument("job_id", metavar="ID", type=click.IntRange(0))
 @pass_session
 def cancel_job(session: Session, job_id: int) -> None:
-    """Cancel what a job has not begun; what is being switched goes on."""
+    """Cancel what a job has not begun; what is being switched goes on. Long work is undone, and ends a little later."""
     job = session.client().post(f"/v1/jobs/{job_id}/cancel")
     if session.json:
         session.print_json(job)
         return
-    outcome = job["outcome"].replace("_", " ")
-    session.print(f"job {job['id']} {outcome}: {result.line(result.of_job(job), session.paint())}")
+    outcome = job["outcome"].replace("_", " ") if job["ended"] else "is asked to stop"
+    told = f": {_line(session, job)}" if job["tasks"] else ""
+    session.print(f"job {job['id']} {outcome}{told}")

@@ -15,9 +15,18 @@ if TYPE_CHECKING:
     from grapecli.words import Json
 
 
-@click.group(cls=Group)
+LATE = {
+    "set": ("grapecli.roots:set_nodes", "Set what nodes boot."),
+    "reset": ("grapecli.roots:reset", "Give nodes fresh roots."),
+    "snapshot": ("grapecli.roots:snapshot", "Keep the roots of nodes as they are."),
+    "rollback": ("grapecli.roots:rollback", "Bring back older roots."),
+    "diff": ("grapecli.changes:node_diff", "Show what a node has changed."),
+}
+
+
+@click.group(cls=Group, late=LATE)
 def node() -> None:
-    """List and show nodes."""
+    """List and show nodes; set what they boot, and their roots."""
 
 
 @node.command("list")

@@ -49,7 +49,7 @@ class Provision:
     # --- what is ---
 
     def images(self) -> Sequence[types.Image]:
-        return tuple(sorted(self.kept, key=lambda one: one.name))
+        return tuple(self.image(one.ref) for one in sorted(self.kept, key=lambda one: one.name))
 
     def image(self, ref: str) -> types.Image:
         name, _, digest = ref.partition("@")

@@ -121,7 +121,9 @@ class Rack:
                   self.nodes[name]["power"]["observed"], "stage": None} for name in names]  # fmt: skip
         job = {"id": self.asked, "verb": body["verb"], "by": "uid 0 (root) pid 1", "outcome": "queued", "asked": wall(),
                "ended": None, "force": body.get("force", False), "request_id": "r1",
-               "folded": str(NodeSet.fromlist(names)), "tasks": tasks, "version": 0}  # fmt: skip
+               "folded": str(NodeSet.fromlist(names)), "tasks": tasks, "version": 0, "kind": "power",
+               "subject": str(NodeSet.fromlist(names)), "progress": None, "code": "", "reason": "", "hint": "",
+               "result": ""}  # fmt: skip
         self.jobs[self.asked] = job
         threading.Thread(target=self._run, args=(job,), daemon=True).start()
         return self.jobs[self.asked]
