@@ -18,9 +18,9 @@ own disk, load nothing from the master: they hold none.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Final
+from typing import Any, Final
 
-from graped.config.addresses import SLOTS_A_STACK, address_of
+from graped.config.addresses import SLOTS_A_STACK
 from graped.config.types import Boot, Config, Device
 from graped.core.draft import Draft
 from graped.core.events import BootFact, BootSeen, SlotsWatched, StageSeen
@@ -61,7 +61,7 @@ def _loads_from_master(config: Config, slot: SlotId) -> bool:
 def came_on(draft: Draft, slot: SlotId, at: float) -> None:
     """Begin the boot of a slot that came on."""
     gate_open = not waits_for_boot(draft, slot)
-    draft.set_slot(slot, on_since=at, gate_open=gate_open, **_no_boot(None, at, NOT_WATCHED))
+    draft.set_slot(slot, on_since=at, gate_open=gate_open, **_no_boot(draft.slots[slot], None, at, NOT_WATCHED))
     if slot in draft.watched:
         mark = StageMark(stage=Stage.POWERED, at=at, evidence="its port")
         draft.set_slot(slot, stage=Stage.POWERED, stage_reason="", timeline=(mark,))
@@ -71,12 +71,12 @@ def went_off(draft: Draft, slot: SlotId, at: float) -> None:
     """End whatever boot there was."""
     old = draft.slots[slot]
     since = old.stage_since if old.stage is Stage.OFF else at
-    draft.set_slot(slot, on_since=None, gate_open=True, **_no_boot(Stage.OFF, since, ""))
+    draft.set_slot(slot, on_since=None, gate_open=True, **_no_boot(old, Stage.OFF, since, ""))
 
 
 def came_on_unseen(draft: Draft, slot: SlotId, at: float) -> None:
     """A slot is on, and nobody saw how: nothing is known of its boot."""
-    draft.set_slot(slot, gate_open=True, **_no_boot(None, at, "came on unseen"))
+    draft.set_slot(slot, gate_open=True, **_no_boot(draft.slots[slot], None, at, "came on unseen"))
 
 
 def adopted(draft: Draft, slot: SlotId, at: float) -> None:
@@ -86,10 +86,11 @@ def adopted(draft: Draft, slot: SlotId, at: float) -> None:
         draft.set_slot(slot, stage_since=at, stage_reason=reason)
 
 
-def _no_boot(stage: Stage | None, since: float | None, reason: str) -> dict[str, object]:
+def _no_boot(slot: SlotState, stage: Stage | None, since: float | None, reason: str) -> dict[str, Any]:
+    """Forget a boot; what a node is stays known."""
     return {
         "stage": stage, "stage_since": since, "stage_reason": reason,
-        "timeline": (), "boot": BootCounts(), "late": "", "late_hint": "",
+        "timeline": (), "boot": BootCounts(model=slot.boot.model), "late": "", "late_hint": "",
     }  # fmt: skip
 
 
@@ -163,13 +164,13 @@ def _marked(timeline: tuple[StageMark, ...], mark: StageMark) -> tuple[StageMark
 def _nothing_known(draft: Draft, where: SlotId, reason: str) -> None:
     slot = draft.slots[where]
     since = slot.stage_since if slot.stage is None else draft.now
-    draft.set_slot(where, **_no_boot(None, since, reason))
+    draft.set_slot(where, **_no_boot(slot, None, since, reason))
 
 
 def boot_seen(draft: Draft, event: BootSeen) -> None:
     """Count what a node asked for and got since its power came on or it started again."""
     slot = draft.slots.get(event.slot)
-    if slot is None or slot.observed is Power.OFF:
+    if slot is None or (slot.observed is Power.OFF and event.what is not BootFact.MODEL):
         return
     counts = slot.boot
     match event.what:
@@ -241,6 +242,5 @@ def watchable(config: Config) -> frozenset[SlotId]:
 
 
 def _is_watchable(config: Config, slot: SlotId, device: Device) -> bool:
-    if device.boot is Boot.LOCAL:
-        return address_of(config, slot) is not None
-    return config.netboot.active and device.mac is not None and slot.slot < SLOTS_A_STACK
+    served = config.netboot.active and device.mac is not None and slot.slot < SLOTS_A_STACK
+    return served or (device.boot is Boot.LOCAL and device.address is not None)

@@ -10,7 +10,9 @@ from ipaddress import IPv4Address
 from typing import Final, Protocol
 
 from graped.clock import Clock
+from graped.config.addresses import address_of
 from graped.config.types import Config
+from graped.core.boot import watchable
 from graped.core.events import Event, SlotsWatched, StageSeen
 from graped.core.state import State
 from graped.errors import NetbootOff
@@ -169,7 +171,8 @@ class Watch:
         self._config = config
         if (layout := _plan(config)) is not None:
             self._sightings.know(layout)
-            self._addresses = {node.slot: node.address for node in layout.nodes if self._real(node.slot)}
+        there = {slot: address_of(config, slot) for slot in watchable(config) if self._real(slot)}
+        self._addresses = {slot: address for slot, address in there.items() if address is not None}
         self._post(SlotsWatched(slots=self._simulated | self._addresses.keys()))
 
 

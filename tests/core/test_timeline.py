@@ -106,10 +106,11 @@ def test_a_lost_node_that_comes_back_or_boots() -> None:
 def test_a_slot_that_goes_off_has_no_boot() -> None:
     world = booting()
     world.stage(A, Stage.TFTP)
-    world.fact(A, BootFact.FILE, "start4.elf", 2_000_000)
+    world.fact(A, BootFact.FILE, "start4.elf", 2_000_000, Model.PI4)
     world.ask(Verb.CYCLE, [A])
     world.run(0.5)
-    assert (slot(world).stage, slot(world).timeline, slot(world).boot) == (Stage.OFF, (), BootCounts())
+    assert (slot(world).stage, slot(world).timeline) == (Stage.OFF, ())
+    assert slot(world).boot == BootCounts(model=Model.PI4)  # which stays what it is
     world.run(8)
     assert stages(world) == [Stage.POWERED]
 
@@ -186,13 +187,14 @@ def test_the_network_can_tell_of_nodes_that_boot_over_it_and_of_local_ones_with_
         1: Device(),
         2: Device(boot=Boot.LOCAL),
         3: Device(boot=Boot.LOCAL, address=address),
+        4: Device(boot=Boot.LOCAL, mac="02:00:00:00:00:04"),  # gets the address by its place
         7: Device(mac="02:00:00:00:00:07"),
     }
     config = make_config((0,), netboot=NET)
     config = replace(
         config, cluster=replace(config.cluster, stacks={0: replace(config.cluster.stacks[0], devices=devices)})
     )
-    assert {one.slot for one in watchable(config)} == {0, 2, 3}
+    assert {one.slot for one in watchable(config)} == {0, 3, 4}
     assert {one.slot for one in watchable(replace(config, netboot=Netboot()))} == {3}
 
 
