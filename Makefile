@@ -28,7 +28,7 @@ test: $(TESTS)  ## run all tests
 
 lab-netboot: $(TESTS)  ## boot nodes in the lab: real servers, boot ROMs, real kernels (root, Debian)
 	$(BIN)/python -m tests.lab.prepare
-	$(BIN)/python -m pytest --durations=5 tests/lab/suites/netboot
+	timeout --signal=INT --kill-after=60 720 $(BIN)/python -m pytest --durations=10 tests/lab/suites/netboot
 
 lint: $(TESTS)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

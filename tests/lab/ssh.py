@@ -40,6 +40,10 @@ class Login:
         words = [word for option in options for word in ("-o", option)]
         self._command = ("ssh", "-F", "none", "-i", str(key.path), *words, f"root@{address}")
 
+    def command(self, command: str) -> tuple[str, ...]:
+        """Give the words that run a shell command there, for a process at the place."""
+        return (*self._command, command)
+
     def do(self, command: str, timeout_s: float = 60.0, *, check: bool = True) -> str:
         """Run a shell command there and give what it prints. Raises AssertionError where it fails."""
         done = self._place.do(*self._command, command, timeout_s=timeout_s, check=False)

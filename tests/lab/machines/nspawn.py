@@ -12,24 +12,22 @@ from tests.lab.machines.process import Process
 from tests.lab.network import Place
 
 INIT_S = 10.0
+KEPT_HERE = ("CAP_SYS_TIME", "CAP_SYS_MODULE")
 PAUSE_S = 0.02
 
 
 class Nspawn(Process):
     """Boots ``root`` at a place. ``binds`` are more folders of this machine: (here, there).
 
-    ``without`` are capabilities that it is not given, such as ``CAP_SYS_TIME``. A folder on a real file system has to
-    be bound to ``/var/lib/docker`` where Docker is to run: overlay2 does not stack on an overlay.
+    It has the kernel and the clock of this machine, and may not set either. A folder on a real file system has to be
+    bound to ``/var/lib/docker`` where Docker is to run: overlay2 does not stack on an overlay.
     """
 
-    def __init__(
-        self, place: Place, root: Path, *, binds: tuple[tuple[Path, str], ...] = (), without: tuple[str, ...] = ()
-    ) -> None:
+    def __init__(self, place: Place, root: Path, *, binds: tuple[tuple[Path, str], ...] = ()) -> None:
         super().__init__(place.network.run, place.name)
         self.place = place
         self.root = root
         self._binds = tuple(f"--bind={here}:{there}" for here, there in binds)
-        self._without = tuple(f"--drop-capability={name}" for name in without)
         self._groups = Groups(place.namespace)
 
     def power_on(self) -> None:
@@ -41,7 +39,8 @@ class Nspawn(Process):
                 *self._groups.command(), "unshare", "--mount", "--propagation", "private", "--",
                 "systemd-nspawn", "--quiet", f"--directory={self.root}", f"--machine={self.name}",
                 f"--network-namespace-path={self.place.path}", "--register=no", "--keep-unit", "--boot",
-                "--capability=all", *self._without, "--system-call-filter=add_key keyctl bpf", *self._binds,
+                "--capability=all", f"--drop-capability={','.join(KEPT_HERE)}",
+                "--system-call-filter=add_key keyctl bpf", *self._binds,
                 "--console=pipe",
             ),
             SYSTEMD_NSPAWN_API_VFS_WRITABLE="1",
@@ -61,8 +60,9 @@ class Nspawn(Process):
         raise AssertionError(f"{self.name} has no PID 1:\n{self.console.text()}")
 
     def command(self, *argv: str) -> tuple[str, ...]:
-        """Give the command that runs ``argv`` inside, as its root."""
-        return ("nsenter", f"--target={self.init}", "--all", "--", *argv)
+        """Give the command that runs ``argv`` inside, as its root: what the machine may not do, this may not either."""
+        bounds = ",".join(f"-{name.removeprefix('CAP_').lower()}" for name in KEPT_HERE)
+        return ("nsenter", f"--target={self.init}", "--all", "--", "setpriv", f"--bounding-set={bounds}", "--", *argv)
 
     def power_cut(self) -> None:
         """Kill its PID 1: everything inside is gone with it."""

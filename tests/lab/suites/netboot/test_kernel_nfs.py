@@ -1,0 +1,128 @@
+"""The kernel NFS backend, in a guest whose kernel has nfsd: another guest boots its root from an overlay there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import graped
+from tests.lab.machines import Uml
+from tests.lab.machines.uml import from_folder
+from tests.lab.network import Network
+from tests.lab.overlay import overlay
+from tests.lab.roots import root
+from tests.lab.run import Run
+from tests.lab.ssh import Key, Login
+from tests.lab.suites.netboot import kernel_server
+
+SERVER, CLIENT, STRANGER = "10.77.0.2", "10.77.0.21", "10.77.0.22"
+NETBOOT = "/srv/netboot"
+EXPORTED = f"{NETBOOT}/roots/worker-0-0/1/fs"
+DISK_MB = 700
+UP_S = 90.0
+# What graped does for a root of the strategy "overlay", on the guest's own ext4.
+OPTIONS = "upperdir=upper,workdir=work,index=on,nfs_export=on,redirect_dir=on"
+LAYERS = f"""set -e
+mkdir -p {NETBOOT} && mount -t ext4 /dev/ubda {NETBOOT}
+cd {NETBOOT}/roots/worker-0-0/1 && mkdir -p upper work fs
+mount -t overlay -o lowerdir={NETBOOT}/images/node/root,{OPTIONS} roots fs
+"""
+
+
+@pytest.fixture
+def network(lab: Run) -> Network:
+    return Network(lab)
+
+
+@pytest.fixture
+def key(lab: Run) -> Key:
+    return Key(lab)
+
+
+def open_up(tree: Path, key: Key) -> None:
+    """Let us log in on a root file system."""
+    key.let_in(tree)
+    subprocess.run(("ssh-keygen", "-A", "-f", tree), check=True, capture_output=True)
+
+
+def image_disk(lab: Run, key: Key) -> Path:
+    """Make an ext4 disk with a netboot folder on it: one image, and room for one root."""
+    content = lab.folder("content")
+    tree = overlay(lab, root("node"), "image")
+    open_up(tree, key)
+    (tree / "etc/fstab").write_text("proc /proc proc defaults 0 0\n")
+    (content / "images/node").mkdir(parents=True)
+    (content / "roots/worker-0-0/1").mkdir(parents=True)
+    subprocess.run(("cp", "-a", "--", tree, content / "images/node/root"), check=True)
+    disk = lab.room / "disk"
+    with disk.open("wb") as file:
+        file.truncate(DISK_MB << 20)
+    subprocess.run(("mkfs.ext4", "-q", "-d", content, disk), check=True)
+    return disk
+
+
+def server_root(lab: Run, key: Key) -> Path:
+    """Make the server's root: Debian's nfs-kernel-server, and graped as it is here."""
+    tree = overlay(lab, root("server"), "server")
+    open_up(tree, key)
+    package = Path(graped.__file__).parent
+    shutil.copytree(package, tree / "opt/grape/graped", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(kernel_server.__file__, tree / "opt/grape/kernel_server.py")
+    return tree
+
+
+def apply(server: Login, *clients: str) -> dict[str, Any]:
+    exports = [{"path": EXPORTED, "client": client, "fsid": 101 + number} for number, client in enumerate(clients)]
+    asked = json.dumps({"netboot": NETBOOT, "address": SERVER, "exports": exports})
+    answer: dict[str, Any] = json.loads(server.do(f"cd /opt/grape && python3 kernel_server.py '{asked}'"))
+    return answer
+
+
+def test_a_node_boots_from_the_kernels_server_and_keeps_what_it_writes(
+    lab: Run, network: Network, key: Key, record_property: pytest.RecordProperty
+) -> None:
+    control = network.place("control", address="10.77.0.1/24")
+    master = Uml(network, "nfsd", "02:00:00:00:00:02", disks=(image_disk(lab, key),))
+    master.cmdline = from_folder(server_root(lab, key), f"{SERVER}/24", "nfsd")
+    master.power_on()
+    server = Login(control, key, SERVER)
+    server.wait(UP_S)
+    server.do(LAYERS)
+    assert apply(server, CLIENT)["problems"] == []
+    assert CLIENT in server.do("cat /etc/exports.d/grape.exports")
+
+    node = Uml(network, "node", "02:00:00:00:00:21")
+    own = f"ip={CLIENT}::{SERVER}:255.255.255.0:worker-0-0:eth0:off"
+    node.cmdline = f"root=/dev/nfs nfsroot={SERVER}:{EXPORTED},vers=3,tcp rw {own}"
+    started = time.monotonic()
+    node.power_on()
+    login = Login(control, key, CLIENT)
+    login.wait(UP_S)
+    record_property("summary", f"kernel NFS server, UML node: {time.monotonic() - started:.1f} s to a login over SSH")
+
+    assert "nfs" in login.do("findmnt --noheadings --output FSTYPE / || grep ' / ' /proc/mounts")
+    login.do(
+        "echo kept > /root/written; cp /etc/os-release /etc/os-release.new; mv /etc/os-release.new /etc/os-release"
+    )
+    with_open_file = "exec 3>>/root/written; sleep 3; echo later >&3; cat /root/written"
+    talk = control.spawn(*login.command(with_open_file), log=lab.room / "talk")
+    time.sleep(1.0)
+    server.do("exportfs -r")
+    assert apply(server, CLIENT, STRANGER)["done"] != []  # another node comes ...
+    assert apply(server, CLIENT)["done"] != []  # ... and goes
+    assert talk.wait(30) == 0
+    assert (lab.room / "talk").read_text() == "kept\nlater\n"
+    login.do("echo more >> /root/written && sync")
+    upper = f"{NETBOOT}/roots/worker-0-0/1/upper"
+    assert server.do(f"cat {upper}/root/written") == "kept\nlater\nmore\n"
+    assert server.do(f"ls {NETBOOT}/images/node/root/root") == ""
+    node.power_cut()
+
+    assert apply(server)["problems"] == []
+    assert server.do("exportfs -s") == ""
