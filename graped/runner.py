@@ -17,7 +17,7 @@ from typing import IO, Protocol
 
 from graped.errors import CommandFailed, CommandTimeout
 
-OUTPUT_LIMIT_BYTES = 65_536  # more than any power tool says of a whole rack
+OUTPUT_LIMIT_BYTES = 1_000_000  # ten times the export table of 96 nodes with four folders each
 STDERR_LINES = 3  # how many of the last lines are told in an error
 KEPT_NAMES = ("PATH", "HOME")  # all that a tool inherits: where programs are, and its own configuration
 LOOK_S = 0.1  # how often a silent program is looked after

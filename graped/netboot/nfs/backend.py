@@ -3,16 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from ipaddress import IPv4Address
-from pathlib import Path
-from typing import Protocol, assert_never
+from typing import Protocol
 
-from graped.config.types import NfsServer
 from graped.netboot.nfs.exports import Export
-from graped.netboot.nfs.ganesha import Ganesha
-from graped.netboot.nfs.kernel import KernelNfs
-from graped.netboot.servers import Servers
-from graped.runner import Runner
 
 
 class NfsBackend(Protocol):
@@ -37,15 +30,3 @@ class NfsBackend(Protocol):
     def stop(self) -> None:
         """End what graped has started. Raises: ServerError."""
         ...
-
-
-def make_backend(
-    kind: NfsServer, netboot: Path, address: IPv4Address, servers: Servers, runner: Runner, *, units: bool
-) -> NfsBackend:
-    """Make the server that the configuration asks for. ``units``: systemd keeps it (``netboot.supervisor``)."""
-    match kind:
-        case NfsServer.GANESHA:
-            return Ganesha(servers, netboot / "nfs", address)
-        case NfsServer.KERNEL:
-            return KernelNfs(servers, runner, netboot, address, units=units)
-    assert_never(kind)

@@ -55,8 +55,7 @@ class KernelNfs:
     """See :class:`~graped.netboot.nfs.backend.NfsBackend`.
 
     ``netboot`` is the folder of netbooting: whatever is exported from below it is ours, everything else is not touched.
-    ``runner`` must allow some hundred bytes of output for each export. ``units``: systemd keeps the server
-    (``nfs-server.service``); else graped starts its threads and ``rpc.mountd``.
+    ``units``: systemd keeps the server (``nfs-server.service``); else graped starts its threads and ``rpc.mountd``.
     """
 
     def __init__(
