@@ -8,12 +8,12 @@ import tempfile
 from pathlib import Path
 
 
-def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644) -> bool:
+def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644, sync: bool = True) -> bool:
     """Put ``content`` into ``path`` by a temporary file, fsync and rename; return whether anything changed.
 
     A reader sees the old file or the new one, also after a power cut. A file that has this content and mode already
     is left alone, so that nobody who watches it is woken. The temporary file begins with a dot, which dnsmasq and
-    ``exports.d`` pass over.
+    ``exports.d`` pass over. Without ``sync`` it is the caller who syncs, before anything relies on it.
     """
     data = content.encode() if isinstance(content, str) else content
     if _is(path, data, mode):
@@ -24,12 +24,14 @@ def write_atomic(path: Path, content: str | bytes, *, mode: int = 0o644) -> bool
             stream.write(data)
             os.fchmod(stream.fileno(), mode)
             stream.flush()
-            os.fsync(stream.fileno())
+            if sync:
+                os.fsync(stream.fileno())
         os.replace(name, path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    if sync:
+        sync_folder(path.parent)
     return True
 
 

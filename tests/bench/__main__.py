@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.bench import command, idle, machine, poll, processes, requests, rows, stream
+from tests.bench import command, idle, machine, poll, processes, requests, roots, rows, stream
 from tests.bench.rows import Row
 
 README = Path(__file__).parents[2] / "README.md"
@@ -25,6 +25,9 @@ def parts(room: Path, quick: bool) -> dict[str, Callable[[], list[Row]]]:
         "command": lambda: command.measure(room, 3 if quick else 40),
         "stream": lambda: stream.measure(room, 500 if quick else 20_000, 1 if quick else 5),
         "status": lambda: processes.measure(room, 1 if quick else 32, many),
+        "roots": lambda: roots.measure(
+            room, 4_000_000 if quick else 400_000_000, 2 if quick else 48, 1 if quick else 2
+        ),
         "idle": lambda: idle.measure(room, 0.5 if quick else 25.0, 0.0 if quick else 3.0),
     }
 
@@ -34,7 +37,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
     parser.add_argument("--quick", action="store_true", help="a smoke test: the figures mean nothing")
     parser.add_argument("--readme", action="store_true", help="put the table into the README")
-    parser.add_argument("only", nargs="*", metavar="PART", help="poll, nodes, command, stream, status, idle")
+    parser.add_argument("only", nargs="*", metavar="PART", help="poll, nodes, command, stream, status, roots, idle")
     args = parser.parse_args()
     print(f"machine: {machine.kind()}; load before: {machine.load():.1f}", flush=True)
     began, table = time.monotonic(), []

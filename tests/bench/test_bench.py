@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -33,6 +34,8 @@ def test_a_quick_run_prints_every_row() -> None:
         "processor of an idle daemon, 96 slots",
     ):
         assert any(line.startswith(what) for line in done.stdout.splitlines()), what
+    made = [line for line in done.stdout.splitlines() if line.startswith("a root from a 4 MB image")]
+    assert bool(made) is (os.geteuid() == 0)
     beside = [line for line in done.stdout.splitlines() if "pm -q" in line]
     assert beside
     installed = all(map(processes.found, processes.POWERMAN))

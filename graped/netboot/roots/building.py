@@ -18,7 +18,7 @@ from graped.netboot.roots.identity import Identity, personalise, stamps
 from graped.netboot.roots.kernel import sync_file_system
 from graped.netboot.roots.mounting import in_use
 from graped.netboot.roots.mounts import Mounts, check_mounted
-from graped.netboot.roots.overlay import Overlay
+from graped.netboot.roots.overlay import Overlay, lay_folders
 from graped.netboot.roots.records import Layout, Making, write_making
 from graped.netboot.roots.strategies import Copy, Ephemeral, Way
 from graped.runner import Runner
@@ -46,11 +46,25 @@ class Builder:
 
     def make(self, node: str, generation: str, making: Making, identity: Identity, work: Work) -> None:
         """Make a fresh root and mount it. Raises what its steps raise; then nothing of it is left."""
+        home, lower = self._home(node, generation), self._layout.folder / making.lower
+        if making.strategy is not Strategy.EPHEMERAL:
+            making = replace(making, personal=stamps(lower, identity))
         with self._undone(node, generation, making):
             self._begin(node, generation, making)
             self._step("fill")
-            self._ways[making.strategy].make(self._layout.folder / making.lower, self._home(node, generation), work)
-            self.enter(node, generation, making, identity)
+            self._ways[making.strategy].make(lower, home, work)
+            self._step("personalise")
+            match making.strategy:
+                case Strategy.OVERLAY:
+                    lay_folders(lower, home / "upper", [name for name, stamp in making.personal.items() if stamp])
+                    personalise(home / "upper", identity, base=lower)
+                case Strategy.EPHEMERAL:
+                    self._write_private(node, identity, lower)
+                case _:
+                    personalise(home / "fs", identity)
+            self._step("mount")
+            self.mount(node, generation, making)
+            self._sync()
 
     def clone(
         self, node: str, generation: str, making: Making, source: str, identity: Identity | None, work: Work
@@ -63,23 +77,18 @@ class Builder:
             if identity is not None:
                 self.enter(node, generation, making, identity)
             else:
-                self._step("sync")
-                sync_file_system(self._layout.roots)
+                self._sync()
 
     def enter(self, node: str, generation: str, making: Making, identity: Identity) -> None:
-        """Mount a root, write the node's files into it, and note them."""
+        """Mount a root that has lived, write the node's files into it, and note them."""
         self._step("mount")
         self.mount(node, generation, making)
         self._step("personalise")
-        if making.strategy is Strategy.EPHEMERAL:
-            self._write_private(node, identity, self._layout.folder / making.lower)
-        else:
-            personalise(self._layout.root(node, generation), identity)
-            personal = stamps(self._layout.folder / making.lower, identity)
-            self._step("note")
-            write_making(self._layout, node, generation, replace(making, personal=personal))
-        self._step("sync")
-        sync_file_system(self._layout.roots)
+        personalise(self._layout.root(node, generation), identity)
+        self._step("note")
+        personal = stamps(self._layout.folder / making.lower, identity)
+        write_making(self._layout, node, generation, replace(making, personal=personal))
+        self._sync()
 
     def mount(self, node: str, generation: str, making: Making) -> None:
         """Have a root where its export is. Raises GrapeError."""
@@ -113,7 +122,11 @@ class Builder:
         self._step("folder")
         self._home(node, generation).mkdir(mode=0o755)
         self._step("making")
-        write_making(self._layout, node, generation, making)
+        write_making(self._layout, node, generation, making, sync=False)
+
+    def _sync(self) -> None:
+        self._step("sync")
+        sync_file_system(self._layout.roots)
 
     @contextlib.contextmanager
     def _undone(self, node: str, generation: str, making: Making) -> Iterator[None]:

@@ -11,9 +11,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from pathlib import Path
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
 from typing import Final
 
+from graped.errors import BadImage
 from graped.files import remove_tree
 from graped.netboot.images.copy import measure
 from graped.netboot.images.space import Space
@@ -52,6 +54,26 @@ class Overlay(Way):
         if index.is_dir():
             _clean_index(home / "index")
             (home / "index").rename(home / "work" / "index")
+
+
+def lay_folders(lower: Path, upper: Path, names: Iterable[str]) -> None:
+    """Make the folders of these files in the upper layer of an overlay that is not mounted, as they are in the image.
+
+    Files that are put there before the first mount cost nothing; written through the overlay, each that the image has
+    would be copied up and synced first. Raises BadImage where a folder of the image is none, or a file is one.
+    """
+    names = tuple(names)
+    ways = {str(way): None for name in names for way in reversed(PurePosixPath(name).parents) if way.name}
+    for way in ways:
+        below, above = lower / way, upper / way
+        if below.is_symlink() or (below.exists() and not below.is_dir()):
+            raise BadImage(f"{way} in the image is a link or a file, not a folder", hint="Prepare the image again.")
+        if below.is_dir() and not above.exists():
+            above.mkdir()
+            like(below, above)
+    for name in names:  # no link on the way: that was looked at
+        if (lower / name).is_dir() and not (lower / name).is_symlink():
+            raise BadImage(f"{name} in the image is a folder, where a file is to be written")
 
 
 def like(source: Path, target: Path) -> None:

@@ -132,7 +132,7 @@ def read_record(layout: Layout, node: str) -> RootRecord | None:
 
 def write_record(layout: Layout, record: RootRecord) -> None:
     """Make a record the truth. This is the moment at which something has happened."""
-    _write(layout.node(record.node) / RECORD, record)
+    _write(layout.node(record.node) / RECORD, record, sync=True)
 
 
 def read_making(layout: Layout, node: str, generation: str) -> Making | None:
@@ -145,14 +145,14 @@ def read_making(layout: Layout, node: str, generation: str) -> Making | None:
         raise _bad(path) from error
 
 
-def write_making(layout: Layout, node: str, generation: str, making: Making) -> None:
-    """Say how a generation is made, before it is."""
-    _write(layout.generation(node, generation) / MAKING, making)
+def write_making(layout: Layout, node: str, generation: str, making: Making, *, sync: bool = True) -> None:
+    """Say how a generation is made. Without ``sync`` it is on the disk when the caller has synced the file system."""
+    _write(layout.generation(node, generation) / MAKING, making, sync=sync)
 
 
-def _write(path: Path, value: RootRecord | Making) -> None:
+def _write(path: Path, value: RootRecord | Making, *, sync: bool) -> None:
     note = {"": "Written by graped. Changing it by hand loses roots."}
-    write_atomic(path, json.dumps(note | dataclasses.asdict(value), indent=1) + "\n", mode=0o600)
+    write_atomic(path, json.dumps(note | dataclasses.asdict(value), indent=1) + "\n", mode=0o600, sync=sync)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

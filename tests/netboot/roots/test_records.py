@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graped.config.types import Strategy
@@ -70,6 +70,7 @@ def test_a_record_stays_sound_whatever_is_done(acts: list[str]) -> None:
     assert pruned.kept[len(pruned.kept) - 1 :] == record.kept[len(record.kept) - 1 :]  # the newest stays
 
 
+@settings(deadline=None)  # everything is synced to the disk
 @given(st.lists(st.sampled_from(["set", "snapshot", "rollback"]), max_size=6))
 def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, acts: list[str]) -> None:
     layout = Layout(tmp_path_factory.mktemp("folder"))
