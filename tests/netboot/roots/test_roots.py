@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from graped.config.types import Strategy
-from graped.errors import Cancelled, Conflict, InUse, NotFound
+from graped.errors import BadImage, Cancelled, Conflict, InUse, NotFound
 from graped.netboot.roots.records import Origin
 from graped.work import Progress, Work
 from tests.netboot.roots.rig import CHANGES, NODE, OTHER, Rig, change_much, identity, told
@@ -294,3 +294,41 @@ def test_an_image_that_is_gone_is_told(rig: Rig) -> None:
     rig.images.remove(rig.image)
     with pytest.raises(NotFound, match="no image"):
         rig.reset()
+
+
+@writable
+@pytest.mark.parametrize("evil", ["folder is a link", "file is a folder", "folder is a file"])
+def test_an_image_that_leads_away_becomes_no_root(rig_of: Rig, strategy: Strategy, evil: str) -> None:
+    tree = rig_of.folder / "evil"
+    (tree / "etc").mkdir(parents=True)
+    match evil:
+        case "folder is a link":
+            (tree / "root").symlink_to(rig_of.folder)
+        case "file is a folder":
+            (tree / "etc/hosts").mkdir()
+        case _:
+            (tree / "root").write_text("x")
+    image = rig_of.images.import_tree("evil", tree, "a test", Work())
+    with pytest.raises(BadImage):
+        rig_of.create(strategy, image=image)
+    assert rig_of.roots.get(NODE) is None
+    assert rig_of.there().get(NODE, []) == []
+    assert rig_of.mounted() == []
+    assert not (rig_of.folder / ".ssh").exists()
+    assert rig_of.intact()
+
+
+@writable
+def test_the_files_of_a_node_do_not_change_the_folders_they_are_in(rig_of: Rig, strategy: Strategy) -> None:
+    tree = rig_of.folder / "strict"
+    (tree / "root/.ssh").mkdir(parents=True)
+    (tree / "etc").mkdir(mode=0o751)
+    os.chown(tree / "root/.ssh", 7, 8)
+    (tree / "root/.ssh").chmod(0o500)
+    (tree / "root/.ssh/known_hosts").write_text("x")
+    image = rig_of.images.import_tree("strict", tree, "a test", Work())
+    rig_of.create(strategy, image=image)
+    status = (rig_of.root() / "root/.ssh").stat()
+    assert (oct(status.st_mode), status.st_uid, status.st_gid) == ("0o40500", 7, 8)
+    assert sorted(os.listdir(rig_of.root() / "root/.ssh")) == ["authorized_keys", "known_hosts"]
+    assert rig_of.diff() == []
