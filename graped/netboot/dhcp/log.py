@@ -232,7 +232,7 @@ class Reader:
         for tag, model in _MODELS.items():
             if tag in self._tags:
                 return ModelSeen(mac=self._mac, model=model)
-        return None if "rpi" in self._tags and "ipxe" not in self._tags else ModelSeen(mac=self._mac, model=Model.PXE)
+        return None if "pi" in self._tags else ModelSeen(mac=self._mac, model=Model.PXE)
 
     def _old_form(self, digits: str) -> ModelSeen | None:
         """Tell the model by a serial that is sent again and again."""
