@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
+import signal
 import subprocess
+import termios
 
 import click
 
@@ -33,11 +34,13 @@ def shell(
         raise Refused("There is no terminal to ask at.", hint="Add --keep or --drop.")
     session.timeout_s = OPEN_S
     client = session.client()
+    client.get("/v1/version")  # who is not there is told as such
+    _check_daemon(client.socket_path)
     workspace = client.post(f"/v1/images/{ref}/workspace")
     dropped = False
     try:
         session.note(f"{workspace['image']} in {workspace['path']}; leave the shell with exit or Ctrl-D.")
-        code = subprocess.run(enter(workspace["path"]), check=False).returncode
+        code = at_terminal(workspace["shell"])
         if code != 0:
             session.note(f"The shell ended with code {code}.")
         if keep is None:
@@ -56,9 +59,29 @@ def shell(
     return working.finish(session, job, wait=wait, timeout=timeout)
 
 
-def enter(path: str) -> tuple[str, ...]:
-    """The command that opens a shell in a tree: a container where systemd-nspawn is, else a plain chroot."""
-    if shutil.which("systemd-nspawn") is None:
-        return ("chroot", path, "/bin/sh", "-l")
-    alone = ("--register=no", "--keep-unit", "--as-pid2")
-    return ("systemd-nspawn", "--quiet", *alone, f"--directory={path}", "/bin/sh", "-l")
+def at_terminal(argv: list[str]) -> int:
+    """Run a shell at our terminal, and have the terminal back after it. Returns its exit code.
+
+    The shell makes itself the terminal's foreground; in namespaces of its own it cannot give that back to us, and
+    our next read would fail (EIO). Ctrl-C is for the shell.
+    """
+    fd = 0  # stdin: the shell has it too
+    saved = termios.tcgetattr(fd) if os.isatty(fd) else None
+    before = signal.signal(signal.SIGINT, lambda *_: None)
+    try:
+        return subprocess.run(argv, check=False).returncode
+    finally:
+        if saved is not None:
+            quiet = signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+            os.tcsetpgrp(fd, os.getpgrp())
+            termios.tcsetattr(fd, termios.TCSADRAIN, saved)
+            signal.signal(signal.SIGTTOU, quiet)
+        signal.signal(signal.SIGINT, before)
+
+
+def _check_daemon(path: str) -> None:
+    """See to it that only our own or root's daemon can tell root what to run. Raises: Refused."""
+    if os.stat(path).st_uid not in (0, os.getuid()):
+        raise Refused(
+            f"{path} is not root's: what it tells is not run as root.", hint="Is GRAPE_SOCKET as it should be?"
+        )

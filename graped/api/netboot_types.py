@@ -73,6 +73,7 @@ class Workspace:
     id: str
     path: str
     image: str
+    shell: tuple[str, ...] = ()  # what gives root on the master a shell in it, at a terminal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ from graped.clock import Clock
 from graped.config.types import Strategy
 from graped.core.chore import Chore, ChoreKind
 from graped.core.state import State
-from graped.errors import InUse, RequestError
+from graped.errors import GrapeError, InUse, RequestError
 from graped.model import SlotId
 from graped.netboot.images import diff, execute, prepare
 from graped.netboot.images.record import ImageRecord
@@ -134,7 +134,17 @@ class Netboot:
     async def open_workspace(self, ref: str, *, by: str) -> types.Workspace:
         """Make a writable copy of a version for a person to work in."""
         record = self._edges.images.find(ref)
-        return _workspace(await asyncio.to_thread(self._edges.workspaces.open, record, Work()))
+
+        def open_it() -> types.Workspace:
+            workspaces = self._edges.workspaces
+            opened = workspaces.open(record, Work())
+            try:
+                return _workspace(opened, workspaces.shell(opened))
+            except GrapeError:  # its programs cannot run on this machine
+                workspaces.drop(opened.id)
+                raise
+
+        return await asyncio.to_thread(open_it)
 
     async def commit_workspace(self, workspace: str, name: str | None, *, by: str) -> Chore:
         """Make a version of a workspace."""
@@ -268,8 +278,8 @@ def _images_of(record: RootRecord) -> frozenset[str]:
     return frozenset({record.image, *(one.image for one in record.kept)})
 
 
-def _workspace(opened: Workspace) -> types.Workspace:
-    return types.Workspace(id=opened.id, path=str(opened.path), image=opened.image)
+def _workspace(opened: Workspace, shell: tuple[str, ...] = ()) -> types.Workspace:
+    return types.Workspace(id=opened.id, path=str(opened.path), image=opened.image, shell=shell)
 
 
 def _changes(found: Iterable[diff.Change]) -> tuple[types.Change, ...]:

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from grapecli import image_import, image_shell
+from grapecli import image_import
 from graped.core.chore import ChoreKind
 from tests.api.conftest import Served, serving
 from tests.api.provision import Provision
@@ -349,35 +349,53 @@ def test_images_complete(command: list[str], served: Served, socket_path: Path) 
 
 
 @pytest.fixture
-def shell_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    entered: list[str] = []
-
-    def enter(path: str) -> tuple[str, ...]:
-        entered.append(path)
-        return (sys.executable, "-c", "raise SystemExit(3)")
-
-    monkeypatch.setattr(image_shell, "enter", enter)
+def as_root(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    return entered
 
 
-def test_a_shell_asks_whether_to_keep(run: Run, provision: Provision, shell_of: list[str]) -> None:
+@pytest.mark.usefixtures("as_root")
+def test_a_shell_asks_whether_to_keep(run: Run, provision: Provision) -> None:
     ran = run("image", "shell", "lite", "--name", "mine", tty=True, stdin="y\n")
     assert ran.code == 0
     assert ran.out.startswith("mine@")
     assert "ended with code 3" in ran.err
-    assert shell_of == ["/tmp/w1"]
     ran = run("image", "shell", "lite", tty=True, stdin="n\n")
     assert (ran.code, ran.out) == (0, "")
     assert "Nothing was kept" in ran.err
     assert provision.workspaces == {}
 
 
-def test_a_shell_without_a_terminal_is_told_what_to_do(run: Run, provision: Provision, shell_of: list[str]) -> None:
+@pytest.mark.usefixtures("as_root")
+def test_a_shell_without_a_terminal_is_told_what_to_do(run: Run, provision: Provision) -> None:
     assert run("image", "shell", "lite").code == 2
-    assert shell_of == []
     assert run("image", "shell", "lite", "--keep").out.startswith("lite@")
     assert run("image", "shell", "lite", "--drop").code == 0
+    assert provision.workspaces == {}
+
+
+def test_the_terminal_is_ours_again_after_a_shell_that_took_it() -> None:
+    takes = "import os; os.setpgid(0, 0); os.tcsetpgrp(0, os.getpid()); os.system('stty -echo')"
+    code = (
+        "import signal, sys; signal.signal(signal.SIGTTOU, signal.SIG_IGN);"
+        "from grapecli.image_shell import at_terminal;"
+        f"at_terminal([sys.executable, '-c', {takes!r}]); print('ask', flush=True); print('got', input())"
+    )
+    ended, shown = in_terminal([sys.executable, "-c", code], at=b"ask", send=b"an answer\n")
+    assert ended == 0
+    assert "got an answer" in shown
+
+
+@pytest.mark.usefixtures("as_root")
+def test_root_runs_nothing_that_another_users_daemon_tells(
+    run: Run, provision: Provision, socket_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uid = os.getuid()
+    monkeypatch.setattr(os, "getuid", lambda: uid + 1)
+    if uid == 0:
+        os.chown(socket_path, 12345, -1)
+    ran = run("image", "shell", "lite", "--keep")
+    assert ran.code == 2
+    assert "is not root's" in ran.err
     assert provision.workspaces == {}
 
 
