@@ -69,6 +69,9 @@ def step(state: State, event: Event, now: float) -> tuple[State, tuple[Effect, .
     """
     draft = Draft(state, now)
     _take(draft, event)
+    if isinstance(event, BootSeen):  # thousands in a boot storm, and nothing waits for one: time goes on as it would
+        draft.wakes += [state.wake] if state.wake is not None else []
+        return draft.done()
     boot.judge_deadlines(draft)
     way.progress(draft)
     overheat.keep_looking(draft)
