@@ -27,7 +27,7 @@ _KEY_TYPES: Final = (
     "sk-ecdsa-sha2-nistp256@openssh.com",
 )
 # Image names become names of folders and stand in commands; versions are told by the first digits of their digest.
-IMAGE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
+IMAGE_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}", re.ASCII)
 _IMAGE: Final = re.compile(IMAGE_NAME.pattern + r"(?:@[0-9a-f]{4,64})?", re.ASCII)
 _INTERFACE: Final = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,15}", re.ASCII)  # IFNAMSIZ; no alias, no wildcard
 _SERIAL: Final = re.compile(r"[0-9a-fA-F]{8}", re.ASCII)

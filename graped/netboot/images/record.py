@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict, dataclass
 from typing import Final
 
+from graped.config.net_values import IMAGE_NAME
 from graped.errors import BadImage, RequestError
 
 DIGITS: Final = 12  # of the digest, in a reference
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +36,7 @@ class ImageRecord:
 
 def check_name(name: str) -> None:
     """Refuse what is no name of an image. Raises: RequestError."""
-    if not _NAME.fullmatch(name):
+    if not IMAGE_NAME.fullmatch(name):
         raise RequestError(
             f"{name[:80]!r} is no name for an image",
             hint="Letters, digits, '.', '_' and '-', at most 48, beginning with a letter or digit.",
