@@ -131,7 +131,10 @@ class Roots:
         return self._builder.path(node, record.generation, self._making(node, record.generation))
 
     def exports(self, node: str) -> tuple[Served, ...]:
-        """Return all that a node is still to be given: its current root first, none twice. Raises BadRecord."""
+        """Return all that a node is still to be given: its current root first, none twice. Raises BadRecord.
+
+        An overlay that is not mounted is left out: an NFS server would hold on to the empty folder below it.
+        """
         record = read_record(self._layout, node)
         if record is None:
             return ()
@@ -307,6 +310,8 @@ class Roots:
     def _served(self, node: str, generation: str) -> Iterator[Served]:
         making = self._making(node, generation)
         ephemeral = making.strategy is Strategy.EPHEMERAL
+        if making.strategy is Strategy.OVERLAY and (node, generation) not in self._mounts.mounted():
+            return
         yield Served(path=self._builder.path(node, generation, making), read_only=ephemeral, generation=generation)
         if ephemeral:
             yield Served(path=self._layout.private(node), read_only=True, generation="")

@@ -184,6 +184,8 @@ def test_a_root_that_cannot_be_mounted_is_told_and_the_others_are(rig: Rig) -> N
     assert rig.there() == before
     assert rig.mounted() == [f"{OTHER}/1/fs"]
     assert list(again.all()) == [NODE, OTHER]
+    assert again.exports(NODE) == ()  # an NFS server would hold on to the empty folder below the mount
+    assert [one.path for one in again.exports(OTHER)] == [rig.root(OTHER)]
 
 
 def test_a_busy_root_stays_whole(rig: Rig) -> None:
