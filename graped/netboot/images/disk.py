@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -78,7 +79,7 @@ def _copy_boot(image: Path, place: Path, boot: Partition, runner: Runner, space:
     try:
         runner.run(argv, timeout_s=TOOL_S, env={"MTOOLS_SKIP_CHECK": "1"})
     except CommandFailed as error:
-        if not space.free_bytes():
+        if not space.free_bytes() or os.strerror(errno.ENOSPC) in error.detail:
             raise NoSpace("the disk is full: copying the boot files", hint=HINT) from error
         raise BadImage(f"its boot partition cannot be read: {error.detail}") from error
     _own(fresh)
@@ -118,12 +119,12 @@ def _is_efi(folder: Path) -> bool:
 
 
 def _make_folders(root: Path, path: str) -> Path:
-    """Make ``path`` below ``root`` and return it; a link on the way is refused, whoever put it there."""
+    """Make ``path`` below ``root`` and return it; a link or file on the way is refused, whoever put it there."""
     here = root
     for part in path.split("/"):
         here = here / part
-        if here.is_symlink():
-            raise BadImage(f"/{path}, where the boot partition belongs, leads through a link")
+        if here.is_symlink() or (here.exists() and not here.is_dir()):
+            raise BadImage(f"/{path}, where the boot partition belongs, leads through what is no folder")
         here.mkdir(mode=0o755, exist_ok=True)
     return here
 

@@ -132,7 +132,8 @@ class ImageStore:
         """Begin a version: an empty folder to be filled. Raises: RequestError for a bad name, NoSpace."""
         check_name(name)
         with disk_errors(f"beginning image {name}"):
-            self.folder.mkdir(parents=True, exist_ok=True)
+            # 0700: images hold programs set to root; the TFTP server's group is let through later
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             place = Path(tempfile.mkdtemp(prefix=f"{PARTIAL}{name}-", dir=self.folder))
             (place / "root").mkdir(mode=0o755)
         self.step("begun")
@@ -194,6 +195,7 @@ class Draft:
         store = self._store
         with disk_errors(f"finishing image {self.name}"):
             work.phase("digest", measure(self.path, work).size_bytes)
+            (self.place / "manifest").unlink(missing_ok=True)  # of a try before, which was cancelled
             total = write_manifest(self.path, self.place / "manifest", work)
             store.step("manifest")
             record = ImageRecord(

@@ -13,6 +13,7 @@ import pytest
 
 from graped.errors import BadImage, Cancelled, NoSpace
 from graped.netboot.images.leftovers import LOOPS, loops_below
+from graped.netboot.images.space import Space
 from graped.netboot.images.store import ImageStore
 from graped.netboot.mountinfo import mounted_below
 from graped.runner import SubprocessRunner
@@ -198,6 +199,36 @@ def test_a_disk_too_small_is_refused_before_it_is_filled(disk: Disk, img: Img, t
     assert stream.closed
     assert "needs" in caught.value.detail
     assert caught.value.hint
+    assert_nothing_left(store)
+
+
+@pytest.mark.parametrize("size", [13, 18, 26])
+def test_a_disk_that_is_full_at_last(
+    disk: Disk, tmp_path: Path, img: Img, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """With the looks at free space taken away the kernel says it: in the spool, the copy, the boot files."""
+    (tmp_path / "fill").mkdir()
+    (tmp_path / "fill/big").write_bytes(os.urandom(8 * MIB))
+    (tmp_path / "boot").mkdir()
+    (tmp_path / "boot/kernel8.img").write_bytes(os.urandom(5 * MIB))
+    image = disk_image(tmp_path / "big.img", tmp_path / "fill", tmp_path / "boot")
+    store = ImageStore(disk(size * MIB) / "images", SubprocessRunner(), lambda: 0.0)
+    monkeypatch.setattr(Space, "free_bytes", lambda _: 2**60)
+    phases: list[str] = []
+    with image.open("rb") as stream, pytest.raises(NoSpace, match="full"):
+        store.import_stream("pi", stream, "big.img", Work(lambda now: phases.append(now.phase)))
+    assert phases[-1] == {13: "read", 18: "copy", 26: "boot files"}[size]
+    assert_nothing_left(store)
+
+
+def test_a_boot_folder_that_is_a_link(store: ImageStore, tmp_path: Path, img: Img) -> None:
+    (tmp_path / "tree/etc").mkdir(parents=True)
+    (tmp_path / "tree/etc/fstab").write_text("/dev/mmcblk0p1 /boot/x vfat defaults 0 2\n")
+    (tmp_path / "tree/boot").symlink_to(tmp_path)
+    image = disk_image(tmp_path / "link.img", tmp_path / "tree", img[2])
+    with image.open("rb") as stream, pytest.raises(BadImage, match="no folder"):
+        store.import_stream("pi", stream, "link.img", Work())
+    assert not (tmp_path / "x").exists()
     assert_nothing_left(store)
 
 

@@ -151,6 +151,17 @@ def test_a_draft_is_dropped_where_it_fails(store: ImageStore) -> None:
     assert os.listdir(store.folder) == []
 
 
+def test_a_draft_can_be_sealed_after_a_cancelled_try(store: ImageStore, tree: Path) -> None:
+    with store.draft("bookworm") as draft:
+        (draft.path / "etc").mkdir()
+        work = Work(lambda now: work.cancel() if now.phase == "sync" else None)
+        with pytest.raises(Cancelled):
+            draft.seal(source="by hand", work=work)
+        record = draft.seal(source="by hand", work=Work())
+    assert store.all() == (record,)
+    assert store.folder.stat().st_mode & 0o777 == 0o700
+
+
 def test_a_draft_becomes_a_version(store: ImageStore, tree: Path) -> None:
     parent = made(store, tree)
     with store.draft("bookworm") as draft:
