@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,8 @@ from graped.runner import Runner
 from graped.work import Work
 
 TOOL_S: Final = 600.0
+MTOOLS: Final = {"MTOOLS_SKIP_CHECK": "1", "LC_ALL": "C.UTF-8"}
+EMPTY: Final = 'mdir: File "::" not found'  # what it says of a file system without any file
 FIRMWARE, BOOT, EFI = "boot/firmware", "boot", "boot/efi"
 
 
@@ -74,19 +77,37 @@ def _copy_boot(image: Path, place: Path, boot: Partition, runner: Runner, space:
     """Copy the FAT partition to where the system mounts it, over what is hidden there by the mount."""
     fresh = place / "boot"
     fresh.mkdir(mode=0o755)
-    # -s: with folders, -m: with times, -n: never ask, -Q: end at the first error
-    argv = ("mcopy", "-s", "-m", "-n", "-Q", "-i", f"{image}@@{boot.start}", "::", str(fresh))
+    drive = f"{image}@@{boot.start}"
     try:
-        runner.run(argv, timeout_s=TOOL_S, env={"MTOOLS_SKIP_CHECK": "1"})
+        listed = runner.run(("mdir", "-/", "-a", "-w", "-i", drive, "::"), timeout_s=TOOL_S, env=MTOOLS).stdout
+        size_bytes = listed_bytes(listed)
+        space.need(size_bytes, "the boot files")
+        # -s: with folders, -m: with times, -n: never ask, -Q: end at the first error
+        argv = ("mcopy", "-s", "-m", "-n", "-Q", "-i", drive, "::", str(fresh))
+        runner.run(argv, timeout_s=TOOL_S, env=MTOOLS)
     except CommandFailed as error:
-        if not space.free_bytes() or os.strerror(errno.ENOSPC) in error.detail:
+        if EMPTY in error.detail:
+            fresh.rmdir()
+            return
+        if os.strerror(errno.ENOSPC) in error.detail:
             raise NoSpace("the disk is full: copying the boot files", hint=HINT) from error
         raise BadImage(f"its boot partition cannot be read: {error.detail}") from error
+    copied = sum(path.stat().st_size for path in fresh.rglob("*") if path.is_file())
+    if copied != size_bytes:  # mcopy 4.0.32 ends with 0 where the disk was full in the middle of the last file
+        raise NoSpace(f"the disk is full: {copied} of {size_bytes} bytes of boot files were copied", hint=HINT)
     _own(fresh)
     root = place / "root"
     goal = _make_folders(root, boot_place(root, _is_efi(fresh)))
     remove_tree(goal)
     os.rename(fresh, goal)
+
+
+def listed_bytes(listing: str) -> int:
+    """Read from what ``mdir -/`` says how large all files are together. Pure. Raises: BadImage."""
+    totals = re.findall(r"^ +\d[\d ]* files? +(\d[\d ]*) bytes$", listing, re.MULTILINE)
+    if not totals:
+        raise BadImage("its boot partition cannot be listed", hint="Look at it with `mdir -/ -i FILE@@OFFSET ::`.")
+    return int(str(totals[-1]).replace(" ", ""))  # of all folders together, where there is more than one
 
 
 def boot_place(root: Path, efi: bool) -> str:

@@ -182,5 +182,6 @@ def disk_image(image: Path, tree: Path, boot: Path | None, table: bytes | None =
     if boot is not None:
         kib = str((ROOT_START - BOOT_START) // 1024)
         run("mkfs.vfat", "-F", "16", "--offset", str(BOOT_START // SECTOR), image, kib)
-        run("mcopy", "-s", "-m", "-i", f"{image}@@{BOOT_START}", *sorted(boot.iterdir()), "::")
+        if files := sorted(boot.iterdir()):
+            run("mcopy", "-s", "-m", "-i", f"{image}@@{BOOT_START}", *files, "::")
     return image

@@ -221,6 +221,15 @@ def test_a_disk_that_is_full_at_last(
     assert_nothing_left(store)
 
 
+def test_an_empty_boot_partition(store: ImageStore, tmp_path: Path, img: Img) -> None:
+    (tmp_path / "boot").mkdir()
+    image = disk_image(tmp_path / "empty.img", img[1], tmp_path / "boot")
+    with image.open("rb") as stream:
+        record = store.import_stream("pi", stream, "empty.img", Work())
+    assert record.boot == ""
+    assert_nothing_left(store, record.ref)
+
+
 def test_a_boot_folder_that_is_a_link(store: ImageStore, tmp_path: Path, img: Img) -> None:
     (tmp_path / "tree/etc").mkdir(parents=True)
     (tmp_path / "tree/etc/fstab").write_text("/dev/mmcblk0p1 /boot/x vfat defaults 0 2\n")

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graped.errors import BadImage
-from graped.netboot.images.disk import fstab_boot
+from graped.netboot.images.disk import fstab_boot, listed_bytes
 from graped.netboot.images.partitions import Ext, Partition, ext, has_extended, is_fat, partitions
 from graped.netboot.images.spool import looks_like_disk
 from tests.netboot.images.building import IMAGE_END, MIB, gpt, mbr
@@ -129,3 +129,12 @@ def test_fat() -> None:
 )
 def test_where_an_fstab_mounts_the_boot_files(line: str, where: str) -> None:
     assert fstab_boot(f"proc /proc proc defaults 0 0\n{line}\n") == where
+
+
+def test_how_large_the_boot_files_are() -> None:
+    one = "Directory for ::/\n\nCONFIG.TXT\n        1 file                   4 bytes\n"
+    free = "                         76 681 216 bytes free\n"
+    assert listed_bytes(one + free) == 4
+    assert listed_bytes(f"{one}\nTotal files listed:\n      305 files           6 670 550 bytes\n{free}") == 6_670_550
+    with pytest.raises(BadImage, match="listed"):
+        listed_bytes("init :: non DOS media")
