@@ -1,4 +1,4 @@
-"""A root as a btrfs snapshot: of the image's tree where that is a subvolume, else of a subvolume made of it once."""
+"""A root as a btrfs snapshot of a subvolume that is made of the image once and shares its blocks."""
 
 from __future__ import annotations
 
@@ -26,12 +26,16 @@ class Btrfs(Way):
     def __init__(self, bases: Path, runner: Runner) -> None:
         self._bases = bases
         self._runner = runner
-        self._lock = threading.Lock()  # two roots of one new image at once: its base is made once
+        self._lock = threading.Lock()  # a base is made once, and not dropped before its first snapshot
 
     def make(self, lower: Path, home: Path, work: Work) -> None:
         """See Way."""
-        source = lower if is_subvolume(lower) else self._base(lower, work)
-        self._btrfs("subvolume", "snapshot", str(source), str(home / "fs"))
+        with self._lock:
+            base = self._bases / lower.parent.name
+            if not base.is_dir():
+                self._bases.mkdir(mode=0o700, exist_ok=True)
+                self._make_base(lower, base, work)
+            self._btrfs("subvolume", "snapshot", str(base), str(home / "fs"))
 
     def clone(self, source: Path, home: Path, work: Work) -> None:
         """See Way."""
@@ -44,24 +48,17 @@ class Btrfs(Way):
 
     def drop_bases(self, needed: Iterable[str]) -> tuple[str, ...]:
         """Remove the subvolumes of images that no root uses, and those that are half made."""
-        found = sorted(self._bases.iterdir()) if self._bases.is_dir() else []
-        dropped = [path for path in found if path.name not in set(needed)]
-        for path in dropped:
-            if is_subvolume(path):
-                self._delete(path)
-            remove_tree(path)
+        with self._lock:
+            found = sorted(self._bases.iterdir()) if self._bases.is_dir() else []
+            dropped = [path for path in found if path.name not in set(needed)]
+            for path in dropped:
+                if is_subvolume(path):
+                    self._delete(path)
+                remove_tree(path)
         return tuple(path.name for path in dropped)
 
-    def _base(self, lower: Path, work: Work) -> Path:
-        """Give the subvolume of an image, made if it is not there: complete or not under this name."""
-        base = self._bases / lower.parent.name
-        with self._lock:
-            if not base.is_dir():
-                self._bases.mkdir(mode=0o700, exist_ok=True)
-                self._make_base(lower, base, work)
-        return base
-
     def _make_base(self, lower: Path, base: Path, work: Work) -> None:
+        """Make the subvolume of an image: complete or not under this name."""
         partial = self._bases / f"{PARTIAL}{secrets.token_hex(4)}"
         try:
             self._btrfs("subvolume", "create", str(partial))

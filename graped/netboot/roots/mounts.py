@@ -61,7 +61,9 @@ class UnitMounts:
         """See Mounts."""
         self._layout.generation(node, generation)  # both names are sound
         write_atomic(self._environment, f'{mounting.FOLDER_VARIABLE}="{self._layout.folder}"\n')
-        self._runner.run(("systemctl", "start", unit(node, generation)), timeout_s=UNIT_TIMEOUT_S)
+        # A unit is still active after its mount was undone by hand; a start of it would do nothing.
+        verb = "start" if (node, generation) in self.mounted() else "restart"
+        self._runner.run(("systemctl", verb, unit(node, generation)), timeout_s=UNIT_TIMEOUT_S)
 
     def unmount(self, node: str, generation: str) -> None:
         """See Mounts."""

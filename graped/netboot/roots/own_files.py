@@ -56,7 +56,8 @@ class Inside:
             try:
                 with os.fdopen(descriptor, "wb") as stream:
                     stream.write(data)
-                    os.fchown(descriptor, 0, 0) if os.geteuid() == 0 else None
+                    if os.geteuid() == 0:
+                        os.fchown(descriptor, 0, 0)
                     os.fchmod(descriptor, mode)
                 os.rename(temporary, last, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -82,7 +82,7 @@ class Roots:
 
     def recover(self) -> tuple[str, ...]:
         """Remove what a crash has left: what no record names. Returns what was removed. Nobody else is at work yet."""
-        with self._probing():
+        with self._probing(), suppress(GrapeError, OSError):
             self._prober.clean()
         swept = sweep.sweep(self._layout, self._mounts, self._builder)
         return (*swept, *self._drop_bases())

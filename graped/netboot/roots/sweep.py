@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 
 from graped.config.types import Strategy
-from graped.errors import GrapeError, InUse
+from graped.errors import GrapeError
 from graped.files import remove_tree
 from graped.netboot.roots.building import Builder
 from graped.netboot.roots.mounts import Mounts
@@ -62,7 +62,7 @@ def sweep(layout: Layout, mounts: Mounts, builder: Builder) -> tuple[str, ...]:
     homes = sorted(layout.roots.iterdir()) if layout.roots.is_dir() else []
     for home in homes:
         if NODE.fullmatch(home.name):
-            with contextlib.suppress(BadRecord):
+            with contextlib.suppress(BadRecord, OSError):
                 removed += _sweep_node(layout, mounts, builder, home.name)
     return (*removed, *_sweep_all_private(layout))
 
@@ -72,7 +72,7 @@ def _sweep_node(layout: Layout, mounts: Mounts, builder: Builder, node: str) -> 
     needed = record.generations if record else frozenset()
     served = {record.generation, *record.serving} if record else set()
     for _, generation in sorted(one for one in mounts.mounted() if one[0] == node and one[1] not in served):
-        with contextlib.suppress(InUse):
+        with contextlib.suppress(GrapeError):
             mounts.unmount(node, generation)
     removed = []
     for generation in generations(layout, node):

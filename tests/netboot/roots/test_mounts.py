@@ -35,7 +35,11 @@ class Systemd:
         env: Mapping[str, str] | None = None,
     ) -> Output:
         match argv:
-            case ("systemctl", "start", name):
+            case ("systemctl", "restart", name) if name in self.active:
+                self._exec("unmount", name)
+                self.active.remove(name)
+                return self.run(argv, timeout_s=timeout_s, expect=expect)
+            case ("systemctl", "start" | "restart", name):
                 code = 0 if name in self.active else self._exec("mount", name)
                 if code == 0:
                     self.active.add(name)
@@ -96,6 +100,13 @@ def test_a_busy_root_stays_and_goes_when_it_is_let_go(rig: Rig, units: UnitMount
     units.unmount(NODE, "1")  # though its unit is no longer active
     assert units.mounted() == frozenset()
     units.unmount(NODE, "1")  # once more changes nothing
+
+
+def test_a_mount_that_somebody_undid_comes_back(rig: Rig, units: UnitMounts) -> None:
+    rig.create(Strategy.OVERLAY)
+    rig.unmount_all()
+    assert rig.roots.mount_all() == {}
+    assert units.mounted() == {(NODE, "1")}
 
 
 def test_a_unit_that_fails_is_told(rig: Rig, units: UnitMounts) -> None:

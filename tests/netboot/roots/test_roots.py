@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -334,3 +335,26 @@ def test_the_files_of_a_node_do_not_change_the_folders_they_are_in(rig_of: Rig, 
     assert (oct(status.st_mode), status.st_uid, status.st_gid) == ("0o40500", 7, 8)
     assert sorted(os.listdir(rig_of.root() / "root/.ssh")) == ["authorized_keys", "known_hosts"]
     assert rig_of.diff() == []
+
+
+@writable
+def test_many_nodes_at_once(rig_of: Rig, strategy: Strategy) -> None:
+    nodes = [f"worker-1-{number}" for number in range(6)]
+
+    def live(node: str) -> None:
+        rig_of.create(strategy, node)
+        (rig_of.root(node) / "state").write_text(node)
+        rig_of.snapshot("mine", node)
+        rig_of.reset(node)
+        rig_of.roots.release(node)
+        rig_of.roots.retire(node)
+        rig_of.rollback("mine", node)
+
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        list(pool.map(live, nodes))
+    assert sorted(rig_of.roots.all()) == nodes
+    assert [(rig_of.root(node) / "state").read_text() for node in nodes] == nodes
+    with ThreadPoolExecutor(max_workers=6) as pool:
+        list(pool.map(rig_of.roots.remove, nodes))
+    assert (rig_of.mounted(), rig_of.roots.in_use_images()) == ([], frozenset())
+    assert rig_of.intact()
