@@ -21,6 +21,7 @@ LATE = {
     "prepare": ("grapecli.image_work:prepare", "Make a version that is ready for netbooting."),
     "exec": ("grapecli.image_work:execute", "Make a version by running a command in one."),
     "shell": ("grapecli.image_shell:shell", "Make a version by hand, in a shell in one."),
+    "workspace": ("grapecli.workspaces:workspace", "List shells' trees that were left behind; keep or drop them."),
     "commit": ("grapecli.image_work:commit", "Make a version of what a node has now."),
 }
 

@@ -131,6 +131,10 @@ class Netboot:
 
         return self._chores.start(ChoreKind.IMAGE_EXEC, record.ref, run, by=by)
 
+    async def workspaces(self) -> Sequence[types.Workspace]:
+        """List what was opened and neither committed nor dropped."""
+        return tuple(map(_workspace, await asyncio.to_thread(self._edges.workspaces.all)))
+
     async def open_workspace(self, ref: str, *, by: str) -> types.Workspace:
         """Make a writable copy of a version for a person to work in."""
         record = self._edges.images.find(ref)

@@ -36,7 +36,7 @@ class Provision:
         self.engine = engine
         self.kept = [image("bookworm", "one"), image("bookworm", "two"), image("lite", "three")]
         self.roots: dict[SlotId, types.Root] = {}
-        self.workspaces: dict[str, types.Workspace] = {}
+        self.workspaces_open: dict[str, types.Workspace] = {}
         self.set: list[tuple[tuple[SlotId, ...], types.NodeChanges]] = []
         self.by: list[str] = []
         self.largest_chunk = 0
@@ -84,16 +84,19 @@ class Provision:
             raise NotFound("this node has no root")
         return (types.Change(kind="added", path="root/hello", what=""),)
 
+    async def workspaces(self) -> Sequence[types.Workspace]:
+        return tuple(self.workspaces_open.values())
+
     async def open_workspace(self, ref: str, *, by: str) -> types.Workspace:
-        number = f"w{len(self.workspaces) + 1}"
+        number = f"w{len(self.workspaces_open) + 1}"
         one = types.Workspace(id=number, path=f"/tmp/{number}", image=self.image(ref).ref, shell=self.shell)
-        self.workspaces[number] = one
+        self.workspaces_open[number] = one
         return one
 
     async def drop_workspace(self, workspace: str) -> types.Workspace:
-        if workspace not in self.workspaces:
+        if workspace not in self.workspaces_open:
             raise NotFound(f"there is no workspace {workspace}")
-        return self.workspaces.pop(workspace)
+        return self.workspaces_open.pop(workspace)
 
     async def doctor(self) -> Sequence[types.Check]:
         return (

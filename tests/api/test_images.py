@@ -147,10 +147,12 @@ def test_a_running_node_is_not_snapshotted(client: Client) -> None:
 
 def test_workspaces(client: Client) -> None:
     one, two = (client.post("/v1/images/bookworm/workspace") for _ in range(2))
+    assert client.get("/v1/workspaces") == [one, two]
     _fits(types.Workspace, one)
     ended = _done(client, client.post(f"/v1/workspaces/{one['id']}/commit", {"name": "mine"}))
     assert ended["result"].startswith("mine@")
     assert client.delete(f"/v1/workspaces/{two['id']}") == two
+    assert client.get("/v1/workspaces") == []
     with pytest.raises(errors.NotFound):
         client.delete(f"/v1/workspaces/{two['id']}")
 

@@ -362,7 +362,7 @@ def test_a_shell_asks_whether_to_keep(run: Run, provision: Provision) -> None:
     ran = run("image", "shell", "lite", tty=True, stdin="n\n")
     assert (ran.code, ran.out) == (0, "")
     assert "Nothing was kept" in ran.err
-    assert provision.workspaces == {}
+    assert provision.workspaces_open == {}
 
 
 @pytest.mark.usefixtures("as_root")
@@ -370,7 +370,7 @@ def test_a_shell_without_a_terminal_is_told_what_to_do(run: Run, provision: Prov
     assert run("image", "shell", "lite").code == 2
     assert run("image", "shell", "lite", "--keep").out.startswith("lite@")
     assert run("image", "shell", "lite", "--drop").code == 0
-    assert provision.workspaces == {}
+    assert provision.workspaces_open == {}
 
 
 def test_the_terminal_is_ours_again_after_a_shell_that_took_it() -> None:
@@ -396,7 +396,7 @@ def test_root_runs_nothing_that_another_users_daemon_tells(
     ran = run("image", "shell", "lite", "--keep")
     assert ran.code == 2
     assert "is not root's" in ran.err
-    assert provision.workspaces == {}
+    assert provision.workspaces_open == {}
 
 
 def test_a_shell_needs_root(run: Run, served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -411,3 +411,17 @@ def test_without_netbooting(run: Run, socket_path: Path) -> None:
         ran = run("image", "list")
     assert ran.code == 6
     assert "netboot.active" in ran.err
+
+
+def test_workspaces_that_were_left_behind(run: Run, served: Served) -> None:
+    assert run("image", "workspace", "list").out == ""
+    with served.client() as client:
+        one, two = (client.post("/v1/images/lite/workspace") for _ in range(2))
+    assert [line.split()[0] for line in run("image", "workspace", "list").out.splitlines()[1:]] == [
+        one["id"],
+        two["id"],
+    ]
+    assert run("image", "workspace", "commit", one["id"], "--name", "mine").out.startswith("mine@")
+    assert run("image", "workspace", "drop", two["id"]).code == 2
+    assert run("image", "workspace", "drop", two["id"], "--yes").out.startswith(f"dropped {two['id']}")
+    assert run("--json", "image", "workspace", "list").json == []

@@ -115,6 +115,12 @@ async def workspace(request: Request, provision: ProvisionOf, ref: Ref) -> Respo
     return answer(types.Workspace, await provision.open_workspace(ref, by=who(request.scope)), status=201)
 
 
+@router.get("/v1/workspaces", response_model=list[types.Workspace], responses=errors(409))
+async def workspaces(provision: ProvisionOf) -> Response:
+    """List workspaces that were neither committed nor dropped, the newest last."""
+    return answer(tuple[types.Workspace, ...], tuple(await provision.workspaces()))
+
+
 @router.post(
     "/v1/workspaces/{id}/commit", status_code=202, response_model=types.Job,
     responses=ACCEPTED | errors(404, 409, body=True),
