@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import signal
 import subprocess
@@ -26,12 +27,13 @@ def cli(socket: Path, *words: str) -> None:
 
 
 def wait_for(daemon: subprocess.Popen[bytes], socket: Path) -> None:
-    """Wait until the daemon answers."""
+    """Wait until the daemon answers, and has read every port."""
     for _ in range(int(START_S / 0.1)):
         if daemon.poll() is not None:
             raise SystemExit(f"graped ended with code {daemon.returncode}; see {socket.parent / 'graped.log'}")
-        answer = subprocess.run([BIN / "grapecli", "--socket", socket, "version"], capture_output=True, check=False)
-        if answer.returncode == 0:
+        ask = [BIN / "grapecli", "--socket", socket, "--json", "status"]
+        answer = subprocess.run(ask, capture_output=True, check=False)
+        if answer.returncode == 0 and all(stack["read_at"] for stack in json.loads(answer.stdout)["stacks"]):
             return
         time.sleep(0.1)
     raise SystemExit(f"graped did not answer within {START_S:g} s")

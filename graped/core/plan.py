@@ -96,7 +96,7 @@ def _ons(state: State, ready: dict[SlotId, float], cut: set[SlotId], now: float)
     live = [
         sequence.Live(slot=slot, watts=state.config.watts_of(slot), on_since=one.on_since, gate_open=True)
         for slot, one in state.slots.items()
-        if one.observed is not Power.OFF and slot not in cut
+        if one.observed is not Power.OFF and slot not in cut and slot not in ready  # unknown and to come on: once
     ]
     last_on = dict(state.last_on)
     booting = sum(not one.gate_open for slot, one in state.slots.items() if slot not in cut)

@@ -140,3 +140,11 @@ def test_the_world_does_what_the_plan_says(
     assert [s for s in order if s.stack == 0] == [
         one.slot for one in steps if one.action == "on" and one.slot.stack == 0
     ]
+
+
+def test_slots_of_a_stack_that_was_not_read_yet_draw_once() -> None:
+    """Before the first reading they may be on; what is planned is that they come on, not that they do twice."""
+    world = World(make_config((0,), budgets={0: 42.0}), found=False)
+    planned = plan(world.state, Verb.ON, slots(0), world.now)
+    assert [one.action for one in planned] == ["on"] * 6
+    assert planned[-1].stack_watts == 42.0
