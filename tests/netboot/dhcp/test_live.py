@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
+import threading
 import time
 from ipaddress import IPv4Address
 from pathlib import Path
@@ -218,6 +220,29 @@ def test_a_storm_of_signals_does_not_kill_it(master: Master, client: Place, tmp_
             assert ask(client, one.mac, ROM_OPTIONS) is not None
         assert lease(client, tmp_path).startswith("10.77.0.10/24")
     assert master.pid() == pid
+
+
+def test_changes_as_fast_as_they_come_do_not_hold_up_a_3b(master: Master, client: Place) -> None:
+    nodes = [node(number) for number in range(3)]
+    master.apply(master.plan(*nodes))
+    done = threading.Event()
+
+    def change() -> None:
+        for one in itertools.cycle((nodes[:2], nodes)):
+            if done.is_set():
+                return
+            master.apply(master.plan(*one))
+
+    changing = threading.Thread(target=change)
+    changing.start()
+    try:
+        time.sleep(0.5)
+        begun = time.monotonic()
+        assert ask(client, node(0).mac, ROM_OPTIONS | {97: b"\0" + b"\x44" * 16}) is not None
+        assert time.monotonic() - begun < 4.0
+    finally:
+        done.set()
+        changing.join()
 
 
 def test_the_log_is_begun_anew_when_large_and_nothing_is_lost(master: Master, client: Place, tmp_path: Path) -> None:
