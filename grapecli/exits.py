@@ -43,6 +43,7 @@ _OF_ERROR = {
     "node_on": CONFLICT,
     "netboot_off": CONFLICT,
     "no_space": CONFLICT,
+    "stopping": CONFLICT,
     "bad_image": FAILED,
     "server": FAILED,
     "not_readable": USAGE,

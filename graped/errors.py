@@ -131,6 +131,13 @@ class Cancelled(Conflict):
     title = "Cancelled"
 
 
+class Stopping(Conflict):
+    """What was asked for is not done any more: graped is being stopped."""
+
+    code = "stopping"
+    title = "graped is stopping"
+
+
 class ServerError(GrapeError):
     """A DHCP, TFTP or NFS server, or the network it serves, is not as it should be."""
 

@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from graped.api.waiting import stopping
+from graped.errors import Stopping
 
 SILENCE_S = 120.0  # a sender that says nothing for so long while we listen has gone
 
@@ -17,7 +18,7 @@ SILENCE_S = 120.0  # a sender that says nothing for so long while we listen has 
 async def chunks(request: Request, silence_s: float | None = None) -> AsyncIterator[bytes]:
     """Give the body piece by piece; the sender is read no faster than this is.
 
-    Raises: HTTPException (408, nothing came for long), ClientDisconnect (it hung up, or graped stops).
+    Raises: HTTPException (408, nothing came for long), ClientDisconnect (it hung up), Stopping.
     """
     while True:
         try:
@@ -25,7 +26,9 @@ async def chunks(request: Request, silence_s: float | None = None) -> AsyncItera
                 message = await request.receive()
         except TimeoutError:
             raise HTTPException(408, "the upload stopped coming", {"Connection": "close"}) from None
-        if message["type"] == "http.disconnect" or stopping(request).is_set():
+        if stopping(request).is_set():
+            raise Stopping("graped is stopping; nothing of the upload is kept")
+        if message["type"] == "http.disconnect":
             raise ClientDisconnect
         if body := message.get("body", b""):
             yield body

@@ -19,7 +19,7 @@ from graped.core.chore import Chore, ChoreKind, Failure
 from graped.core.events import ChoreEnded, ChoreMoved, ChoreNodeEnded
 from graped.core.jobs import Outcome, Result
 from graped.engine import Engine
-from graped.errors import Cancelled, Conflict
+from graped.errors import Cancelled, Conflict, Stopping
 from graped.model import SlotId
 from graped.provision.failures import failure_of
 from graped.provision.uploads import Upload
@@ -135,7 +135,7 @@ class Chores:
         turn: asyncio.Semaphore | None,
     ) -> Chore:
         if self._closing:
-            raise Conflict("graped is stopping")
+            raise Stopping("graped is stopping")
         chore = self._engine.begin_chore(kind, subject, by=by, slots=slots, request_id=current_request_id())
         running = self._running[chore.id] = _Running(chore.id)
         running.task = asyncio.create_task(self._run(running, call, turn))
@@ -159,6 +159,8 @@ class Chores:
             async with turn or contextlib.nullcontext():
                 running.thread = True
                 result = await self._watched(running, call)
+        except Stopping:
+            self._end(running, Outcome.INTERRUPTED, failure=_STOPPED)
         except (Cancelled, asyncio.CancelledError):
             if self._closing:
                 self._end(running, Outcome.INTERRUPTED, failure=_STOPPED)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import Any, Protocol
 
-from graped.errors import BadImage
+from graped.errors import BadImage, GrapeError, Stopping
 
 ROOM_BYTES = 4 * 1024 * 1024  # held at most, and one chunk more
 LOOK_S = 0.5  # how often a reader that waits for bytes looks whether it should stop
@@ -32,7 +32,8 @@ class Upload(io.RawIOBase):
         self._chunks: deque[memoryview] = deque()
         self._held = 0
         self._taken = 0
-        self._whole = self._cut = False
+        self._whole = False
+        self._cut: GrapeError | None = None  # why it is not whole
         self._news = threading.Condition()  # bytes came, or none will come any more
         self._room = asyncio.Event()
         self.work: Checked | None = None  # asked while a reader waits
@@ -46,10 +47,17 @@ class Upload(io.RawIOBase):
                 if not self._put(chunk):
                     return
                 await self._wait_for_room()
-        except BaseException:
-            self._end(whole=False)
+        except GrapeError as error:
+            self._end(error)
             raise
-        self._end(whole=True)
+        except asyncio.CancelledError:
+            self._end(Stopping("graped was stopped"))
+            raise
+        except BaseException:
+            hint = "Send it again; nothing was kept."
+            self._end(BadImage(f"the upload broke off after {self._taken} bytes", hint=hint))
+            raise
+        self._end(None)
 
     def _put(self, chunk: bytes) -> bool:
         with self._news:
@@ -67,9 +75,9 @@ class Upload(io.RawIOBase):
             await self._room.wait()
             self._room.clear()
 
-    def _end(self, *, whole: bool) -> None:
+    def _end(self, cut: GrapeError | None) -> None:
         with self._news:
-            self._whole, self._cut = whole, not whole
+            self._whole, self._cut = cut is None, cut
             self._news.notify()
 
     # --- the thread's side ----------------------------------------------------------------------------
@@ -79,14 +87,12 @@ class Upload(io.RawIOBase):
         return True
 
     def readinto(self, buffer: Any) -> int:
-        """Read some bytes, waiting for them. Raises: BadImage (the client hung up), Cancelled."""
+        """Read some bytes, waiting for them. Raises: BadImage (the client hung up), Stopping, Cancelled."""
         room = memoryview(buffer).cast("B")
         with self._news:
             while not self._chunks and not self._whole:
-                if self._cut:
-                    raise BadImage(
-                        f"the upload broke off after {self._taken} bytes", hint="Send it again; nothing was kept."
-                    )
+                if self._cut is not None:
+                    raise self._cut
                 self._news.wait(LOOK_S)
                 if self.work is not None:
                     self.work.check()
