@@ -15,7 +15,7 @@ from graped.model import SlotId
 from graped.netboot.nfs import exports_table, ganesha_conf
 from graped.netboot.nfs.exports import Export, by_path, exports_of, image_fsid, root_fsid
 from graped.netboot.plan import NetPlan, NodePlan
-from graped.netboot.roots.roots import Served
+from graped.netboot.roots.view import Served
 
 FOLDER = Path("/var/lib/grape/netboot")
 SLOTS = [SlotId(stack, slot) for stack in range(16) for slot in range(6)]

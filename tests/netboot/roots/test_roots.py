@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from graped.config.types import Strategy
 from graped.errors import BadImage, Cancelled, Conflict, InUse, NotFound
 from graped.netboot.roots.records import Origin
+from graped.netboot.roots.roots import Retired
+from graped.netboot.roots.volumes import ensure_volume
 from graped.work import Progress, Work
 from tests.netboot.roots.rig import CHANGES, NODE, OTHER, Rig, change_much, identity, told
 
@@ -169,6 +172,19 @@ def test_roots_come_back_after_a_reboot_of_the_master(rig_of: Rig, strategy: Str
     assert rig.mounted() == before
 
 
+def test_a_start_removes_what_is_half_made_and_no_volume(rig: Rig) -> None:
+    volume = ensure_volume(rig.folder, NODE, 20_000_000, rig.runner)
+    (rig.folder / "volumes" / ".new-worker-0-1-x").write_text("half")
+    rig.create(Strategy.COPY)
+    (rig.folder / "roots" / NODE / "7").mkdir()
+    (rig.folder / "roots" / OTHER / "1" / "fs").mkdir(parents=True)
+    (rig.folder / "private" / OTHER).mkdir(parents=True)
+    removed = rig.fresh().recover()
+    assert removed == (f"{NODE}/7", f"{OTHER}/1", OTHER, f"private/{OTHER}", ".new-worker-0-1-x")
+    assert volume.exists()
+    assert rig.there() == {NODE: ["1"]}
+
+
 def test_a_root_that_cannot_be_mounted_is_told_and_the_others_are(rig: Rig) -> None:
     for node in (NODE, OTHER, "worker-0-2"):
         rig.create(Strategy.OVERLAY, node)
@@ -252,6 +268,34 @@ def test_an_overlay_needs_a_plain_path(rig: Rig) -> None:
     assert odd.roots.choose(Strategy.AUTO) is Strategy.COPY
     with pytest.raises(Conflict, match="comma"):
         odd.create(Strategy.OVERLAY)
+
+
+def test_what_is_called_in_passing_does_not_wait_for_a_long_copy(rig: Rig) -> None:
+    rig.create(Strategy.OVERLAY)
+    rig.create(Strategy.OVERLAY)
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow(Work):
+        def check(self) -> None:
+            begun.set()
+            assert go_on.wait(20)
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        copying = pool.submit(rig.roots.create, NODE, rig.image, Strategy.COPY, identity(), Slow())
+        assert begun.wait(20)
+        try:
+            assert rig.roots.mount_all() == {}
+            assert rig.roots.release(NODE).serving == ()
+            assert rig.roots.retire(NODE) == Retired(dropped=(), busy=("1", "2", "3"))
+            assert len(rig.roots.exports(NODE)) == 1
+            assert rig.diff() == []
+        finally:
+            go_on.set()
+        after = copying.result(20)
+    assert (after.generation, after.serving) == ("3", ("2",))  # the release in between was not lost
+    assert [one.generation for one in after.kept] == ["1", "2"]
+    assert rig.roots.retire(NODE).busy == ()
+    assert rig.mounted() == [f"{NODE}/2/fs"]
 
 
 class StopAt(Work):
