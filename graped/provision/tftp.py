@@ -51,6 +51,7 @@ def folder_of(layout: NetPlan, node: NodePlan, record: RootRecord, edges: Edges)
         _read(boot),
         edges.roots.export_path(node.name),
         ephemeral=record.strategy is Strategy.EPHEMERAL,
+        private=next((one.path for one in edges.roots.exports(node.name) if not one.generation), None),
         loaders=tftp.loaders_in(),
     )
 

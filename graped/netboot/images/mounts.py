@@ -1,13 +1,10 @@
-"""Lines of ``/etc/fstab`` that make sense on a node without a disk. Pure."""
+"""Lines of ``/etc/fstab`` that still make sense on a node without a disk. Pure."""
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address
-from pathlib import Path
 from typing import Final
 
 VOLUME: Final = "srv/grape/volume"  # where a node mounts the folder of its docker.img
-VOLUME_FILE: Final = "docker.img"
 DOCKER: Final = "var/lib/docker"
 BY_DISK: Final = ("/dev/", "UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=")
 ALWAYS_GONE: Final = ("PARTUUID=", "/dev/mmcblk")  # the SD card itself
@@ -20,18 +17,6 @@ def netboot_fstab(text: str) -> str:
     What stays: comments, proc and tmpfs, network file systems, and a disk that may be missing (``nofail``).
     """
     return "".join(f"{line}\n" for line in text.splitlines() if not _is_gone(line.split()))
-
-
-def volume_fstab(server: IPv4Address, folder: Path) -> tuple[str, ...]:
-    """Lines for a node with a volume: its folder on the master by NFS, and in that the file that Docker has.
-
-    ``addr`` is for systems without mount.nfs. ``_netdev`` keeps the second mount behind the network as well.
-    """
-    options = f"rw,vers=3,proto=tcp,nolock,hard,noatime,addr={server},_netdev"
-    return (
-        f"{server}:{folder} /{VOLUME} nfs {options} 0 0",
-        f"/{VOLUME}/{VOLUME_FILE} /{DOCKER} ext4 loop,noatime,_netdev,x-systemd.requires-mounts-for=/{VOLUME} 0 0",
-    )
 
 
 def _is_gone(fields: list[str]) -> bool:

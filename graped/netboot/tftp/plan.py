@@ -36,15 +36,22 @@ def boot_files(
     nfs_path: Path,
     *,
     ephemeral: bool = False,
+    private: Path | None = None,
     loaders: Mapping[str, Path] | None = None,
 ) -> FolderPlan:
     """Lay out what a node boots from: its image's ``boot``, its root at ``nfs_path`` (on the master, as exported).
 
-    ``ephemeral``: that root is read-only, changes stay in the node. ``loaders``: what PCs without an iPXE of their own
-    load first. Raises: BadImage where the image cannot boot, ServerError where ``nfs_path`` cannot be told.
+    ``ephemeral``: that root is read-only, changes stay in the node, and its own files come from ``private``.
+    ``loaders``: what PCs without an iPXE of their own load first.
+    Raises: BadImage where the image cannot boot, ServerError where ``nfs_path`` cannot be told.
     """
     line = words.kernel_words(
-        boot.cmdline, server=plan.master.ip, nfs_path=nfs_path, ephemeral=ephemeral, more=plan.kernel_args
+        boot.cmdline,
+        server=plan.master.ip,
+        nfs_path=nfs_path,
+        ephemeral=ephemeral,
+        private=private,
+        more=plan.kernel_args,
     )
     if node.model is Model.PXE:
         chosen = ipxe.choose(boot.files)

@@ -34,9 +34,18 @@ _DROPPED_WORDS: Final = frozenset(
 _FIRST_BOOT: Final = re.compile(r"init=\S*(?:firstboot|init_resize|resize)\S*")
 
 
-def kernel_words(image: str, *, server: IPv4Address, nfs_path: Path, ephemeral: bool = False, more: str = "") -> str:
+def kernel_words(
+    image: str,
+    *,
+    server: IPv4Address,
+    nfs_path: Path,
+    ephemeral: bool = False,
+    private: Path | None = None,
+    more: str = "",
+) -> str:
     """Return a node's kernel command line: one line, made of the image's own (``image``), ours and the user's.
 
+    ``private`` is the export with an ephemeral node's own files, which its first program lays over the shared root.
     Raises: ServerError where the path is too long for the kernel, or has a character it splits at.
     """
     root = f"{server}:{plain(nfs_path)},vers=3,tcp"  # "proto=" and "vers=4" are refused by klibc
@@ -47,6 +56,8 @@ def kernel_words(image: str, *, server: IPv4Address, nfs_path: Path, ephemeral: 
         )
     kept = [word for word in _WORD.findall(image) if _is_kept(word, ephemeral=ephemeral)]
     access = ["ro", f"init={EPHEMERAL_INIT}"] if ephemeral else ["rw"]
+    if ephemeral and private is not None:
+        access.append(f"grape.private={server}:{plain(private)}")
     ours = ["root=/dev/nfs", f"nfsroot={root}", *access, "ip=dhcp", "rootwait", "cgroup_enable=memory"]
     return " ".join([*kept, *ours, *_WORD.findall(more)])
 

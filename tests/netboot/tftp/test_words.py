@@ -110,3 +110,10 @@ def test_where_the_firmware_looks_for_the_command_line() -> None:
     assert "cmdline=cmdline.txt" in config_txt(ubuntu, [])
     for outside in ("os_prefix=../x/", "os_prefix=/etc/", "os_prefix=pre-"):
         assert cmdline_name(outside) == "cmdline.txt"
+
+
+def test_an_ephemeral_node_is_told_where_its_own_files_are() -> None:
+    own = Path("/var/lib/grape/netboot/private/worker-0-0")
+    line = words("", ephemeral=True, private=own)
+    assert f"init=/usr/lib/grape/ephemeral-init grape.private=10.77.0.1:{own} " in line
+    assert words("", private=own) == words("")
