@@ -16,6 +16,7 @@ from graped.clock import Clock
 from graped.config.types import Config
 from graped.core.events import Event, PowerOnHeld
 from graped.core.state import State
+from graped.errors import GrapeError
 from graped.model import Power, SlotId
 from graped.netboot.images.record import ImageRecord
 from graped.netboot.nfs.exports import Export, exports_of
@@ -57,7 +58,7 @@ class Steward:
         self._make_roots = make_roots
         self._faults = Faults(engine.post)
         self._woken = asyncio.Event()
-        self._serving = False  # DHCP was let run at least once since we started
+        self._serving: bool | None = None  # whether DHCP runs, or was let run; None: not looked yet
         self._tried: dict[SlotId, tuple[NodePlan, float]] = {}
         self._off: frozenset[SlotId] = frozenset()
         self._exported: tuple[Export, ...] | None = None
@@ -116,17 +117,32 @@ class Steward:
                     log.info("%s: removed what a crash had left: %s", what, name)
 
     async def _round(self, state: State) -> None:
-        await asyncio.to_thread(self._look)
         config = state.config
         if not config.netboot.active:
+            await asyncio.to_thread(self._look)
             return
         layout = plan(config)
+        if self._serving is None:
+            await self._begin(layout)
+        busy = self._busy()  # before the look: a root that is made meanwhile is seen or still worked on
+        await asyncio.to_thread(self._look)
         off = _off(state)
         await asyncio.to_thread(self._release, layout, off - self._off)
         self._off = off
         clear = await self._may_serve(config)
         await asyncio.to_thread(self._serve, config, layout, clear)
-        self._ask_for_roots(layout)
+        self._ask_for_roots(layout, busy)
+
+    async def _begin(self, layout: NetPlan) -> None:
+        """Take over servers that ran before us; where none does, nobody is switched on before they are up.
+
+        A Pi 3B asks for 25 s and never again. The first round ends the hold, whatever it finds.
+        """
+        with self._faults.of("dhcp"):
+            self._serving = await asyncio.to_thread(self._edges.dnsmasq.running, layout.folder) is not None
+        self._serving = bool(self._serving)
+        if not self._serving:
+            self._engine.post(PowerOnHeld(reason="the DHCP server of the nodes is not up yet"))
 
     def _look(self) -> None:
         """See what is there (in a thread)."""
@@ -147,18 +163,25 @@ class Steward:
             several.end()
 
     async def _may_serve(self, config: Config) -> bool:
-        """Judge the interface and who else serves on it; a rival found later stops no lease, but power-ons."""
+        """Judge the interface and who else serves on it. A rival is not joined; one that came later stops power-ons."""
         link = await asyncio.to_thread(self._rivals.link)
         finding = ground.judge(config.netboot, link)
         self._faults.tell("netboot.interface", finding)
         if finding is not None:
+            self._engine.post(PowerOnHeld(reason=""))
             return False
-        rival = await self._rivals.look()
+        rival = await self._rival()
         self._faults.tell("dhcp_rival", rival)
         if rival is None:
             self._serving = True
         self._engine.post(PowerOnHeld(reason=rival.message if rival and self._serving else ""))
-        return self._serving
+        return bool(self._serving)
+
+    async def _rival(self) -> ground.Finding | None:
+        try:
+            return await self._rivals.look()
+        except (GrapeError, OSError) as error:
+            return ground.Finding(message=str(error), hint=getattr(error, "hint", ""))
 
     def _serve(self, config: Config, layout: NetPlan, clear: bool) -> None:
         """Have everything that is served in place (in a thread)."""
@@ -203,11 +226,14 @@ class Steward:
         served = {node.name: self._edges.roots.exports(node.name) for node in layout.nodes}
         return exports_of(layout, served)
 
-    def _ask_for_roots(self, layout: NetPlan) -> None:
+    def _busy(self) -> frozenset[SlotId]:
+        """Name the nodes that some work is done on."""
+        chores = self._engine.state.chores.values()
+        return frozenset(slot for chore in chores if not chore.outcome.ended for slot in chore.nodes)
+
+    def _ask_for_roots(self, layout: NetPlan, busy: frozenset[SlotId]) -> None:
         """Have roots made that are missing, in one job; a node whose root failed is not tried at every round."""
         now = self._clock.monotonic()
-        chores = self._engine.state.chores.values()
-        busy = {slot for chore in chores if not chore.outcome.ended for slot in chore.nodes}
         due = []
         for node in unmet(layout.nodes, self.records):
             tried = self._tried.get(node.slot)
