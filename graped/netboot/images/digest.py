@@ -7,6 +7,7 @@ and how a file lies on the disk (holes, size of folders), which a copy cannot pr
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -124,23 +125,39 @@ def describe(entry: Entry, names: Names) -> Node:
         gid=status.st_gid,
         xattrs=tuple((name, value.hex()) for name, value in read_xattrs(entry.handle).items()),
         size=status.st_size if kind is Kind.FILE else 0,
-        target=os.readlink(entry.name, dir_fd=entry.folder) if link else "",
+        target=_target(entry) if link else "",
         device=(os.major(status.st_rdev), os.minor(status.st_rdev)) if device else (0, 0),
     )
 
 
 def with_content(node: Node, entry: Entry, work: Work) -> Node:
-    """Add the digest of a file's content."""
+    """Add the digest of a file's content. Raises: BadImage where it is not what it was any more."""
+    if node.kind is Kind.LINK and not node.target:
+        raise _changed(entry)
     if node.kind is not Kind.FILE:
         return node
     descriptor = open_regular(entry.folder, entry.name)
     if descriptor is None:
-        raise BadImage(f"{entry.path} changed while it was read", hint="Nobody may write into it meanwhile.")
+        raise _changed(entry)
     try:
         content = content_digest(descriptor, node.size, work)
     finally:
         os.close(descriptor)
     return replace(node, content=content)
+
+
+def _target(entry: Entry) -> str:
+    """Where a link points; "", which no link can, where it is gone or no link any more."""
+    try:
+        return os.readlink(entry.name, dir_fd=entry.folder)
+    except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EINVAL):
+            return ""
+        raise
+
+
+def _changed(entry: Entry) -> BadImage:
+    return BadImage(f"{entry.path} changed while it was read", hint="Nobody may write into it meanwhile.")
 
 
 def nodes(root: Path, work: Work) -> Iterator[Node]:

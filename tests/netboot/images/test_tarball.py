@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import os
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from graped.errors import BadImage, Cancelled, NoSpace
 from graped.netboot.images.source import Source
@@ -190,6 +194,36 @@ def test_a_sparse_file_larger_than_any_disk(tmp_path: Path) -> None:
 def test_a_tail_without_end(tmp_path: Path) -> None:
     with pytest.raises(BadImage, match="behind its end"):
         unpack(archive(member("a")) + bytes(80 * MIB), tmp_path / "root")
+
+
+SEVERAL = archive(
+    member("d", tarfile.DIRTYPE), (member("d/f"), b"x" * 700), link("l", "d"), (member("l/g"), b"yy"),
+    link("h", "d/f", tarfile.LNKTYPE), (member("n" * 150, pax_headers={"mtime": "1.5"}), b"z"),
+    member("p", tarfile.FIFOTYPE),
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    damage=st.lists(
+        st.tuples(st.integers(0, len(SEVERAL) - 1), st.sampled_from(b"\0./8\x80\xff") | st.integers(0, 255)), max_size=6
+    ),
+    sums_right=st.booleans(),
+)
+def test_whatever_is_in_an_archive_it_is_unpacked_or_refused(damage: list[tuple[int, int]], sums_right: bool) -> None:
+    data = bytearray(SEVERAL)
+    for at, byte in damage:
+        data[at] = byte
+    for at in range(0, len(data) if sums_right else 0, 512):
+        if data[at + 257 : at + 262] == b"ustar":
+            data[at + 148 : at + 156] = b" " * 8
+            data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
+    with tempfile.TemporaryDirectory() as home:
+        (Path(home) / "canary").write_text("sings")
+        with contextlib.suppress(BadImage, NoSpace):
+            unpack(bytes(data), Path(home) / "root")
+        assert sorted(os.listdir(home)) == ["canary", "root"]
+        assert (Path(home) / "canary").stat().st_nlink == 1
 
 
 def test_cancelled(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -12,12 +13,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graped.errors import BadImage, Cancelled, NoSpace, ServerError
-from graped.netboot.images.attributes import is_kept
+from graped.netboot.images.attributes import is_kept, read_xattrs, write_xattrs
 from graped.netboot.images.content import content_digest, open_regular
 from graped.netboot.images.copy import copy_tree, measure
 from graped.netboot.images.diff import compare, diff_trees, node_key, pairs
-from graped.netboot.images.digest import Kind, Node, parse, read_manifest, tree_digest, write_manifest
-from graped.netboot.images.space import Space, megabytes
+from graped.netboot.images.digest import (
+    Kind,
+    Names,
+    Node,
+    describe,
+    parse,
+    read_manifest,
+    tree_digest,
+    with_content,
+    write_manifest,
+)
+from graped.netboot.images.space import Space, disk_errors, megabytes
 from graped.netboot.images.walk import DEPTH_MAX, order, walk
 from graped.work import Progress, Work
 from tests.netboot.images.building import add_socket, plain_tree, portrait, rich_tree, run
@@ -357,3 +368,43 @@ def test_free_space_keeps_a_reserve(tmp_path: Path) -> None:
     assert free < disk.f_bavail * disk.f_frsize
     with pytest.raises(NoSpace, match="the thing needs"):
         Space(tmp_path).need(free + 10**9, "the thing")
+
+
+def test_a_tree_that_changes_is_compared_and_never_sealed(tree: Path, twin: Path) -> None:
+    """What goes between the look at a folder's names and the look at a file is no error of a comparison."""
+    for entry in walk(tree):
+        if entry.path == "bin/sh":
+            (tree / "bin/sh").unlink()
+            node = describe(entry, Names())
+            assert compare(node, node, lambda: True) is None
+            with pytest.raises(BadImage, match="changed while it was read"):
+                with_content(node, entry, Work())
+        if entry.path == "etc/hostname":
+            (tree / "etc/hostname").unlink()
+            with pytest.raises(BadImage, match="changed while it was read"):
+                with_content(describe(entry, Names()), entry, Work())
+    assert [path for _, path, _ in changes(twin, tree)] == ["bin/sh", "etc/hostname"]
+
+
+def test_an_attribute_that_cannot_be_kept(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    write_xattrs(str(tmp_path / "file"), {"trusted.overlay.opaque": b"y"}, "file")  # passed over
+    with pytest.raises(BadImage, match=r"system.posix_acl_access of some/file cannot be kept"):
+        write_xattrs(str(tmp_path / "file"), {"system.posix_acl_access": b"nonsense"}, "some/file")
+    assert read_xattrs(str(tmp_path / "gone")) == {}
+
+
+@pytest.mark.parametrize(
+    ("number", "kind", "said"),
+    [
+        (errno.ENOSPC, NoSpace, "full"),
+        (errno.EDQUOT, NoSpace, "full"),
+        (errno.EUCLEAN, BadImage, "damaged"),
+        (errno.EIO, BadImage, "damaged"),
+        (errno.EFBIG, BadImage, "File too large"),
+        (errno.EACCES, PermissionError, "denied"),
+    ],
+)
+def test_what_a_disk_says(number: int, kind: type[Exception], said: str) -> None:
+    with pytest.raises(kind, match=said), disk_errors("copying"):
+        raise OSError(number, os.strerror(number))
