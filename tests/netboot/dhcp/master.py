@@ -123,9 +123,15 @@ def ask(place: Place, mac: str, options: dict[int, bytes] | None = None, wait_s:
     return None
 
 
+def offered(place: Place, mac: str, wait_s: float = 1.0) -> IPv4Address | None:
+    """Return the address that a MAC address is offered now. A change is known to dnsmasq a moment after it was told."""
+    offer = ask(place, mac, wait_s=wait_s)
+    return offer.yours if offer else None
+
+
 def is_served(place: Place, mac: str) -> bool:
-    """Whether a MAC address gets an offer; that it gets none is seen by one asked for after it that does."""
-    return ask(place, mac, wait_s=0.5) is not None
+    """Whether a MAC address gets an offer."""
+    return offered(place, mac) is not None
 
 
 class Transfer:

@@ -121,7 +121,7 @@ def test_only_a_3b_waits_a_second_for_its_offer(master: Master, boot: Path) -> N
         (result,) = boot_all([plug_in(master, given)], timeout_s=60.0)
         assert result.ok
         waited_s = result.moment("address") - result.moment("discover 1")
-        assert 1.0 <= waited_s < 1.5 if rom is Rom.PI3B else waited_s < 0.5, (rom, waited_s)
+        assert 1.0 <= waited_s < 2.5 if rom is Rom.PI3B else waited_s < 0.9, (rom, waited_s)
         assert (result.discovers, result.refused) == (1, [])
 
 
