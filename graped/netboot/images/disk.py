@@ -155,3 +155,4 @@ def _own(folder: Path) -> None:
     for entry in (folder, *folder.rglob("*")):
         os.chown(entry, 0, 0)
         entry.chmod(0o755 if entry.is_dir() else 0o644)
+    os.utime(folder)  # the root of a FAT has no time, and mcopy takes a wild one

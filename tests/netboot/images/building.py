@@ -170,18 +170,27 @@ def boot_files(folder: Path) -> Path:
     return folder
 
 
-def disk_image(image: Path, tree: Path, boot: Path | None, table: bytes | None = None) -> Path:
-    """Make an .img: a FAT partition with ``boot``, an ext4 partition with ``tree``."""
-    table = table or mbr((0x0C, BOOT_START, ROOT_START - BOOT_START), (0x83, ROOT_START, IMAGE_END - ROOT_START))
-    image.write_bytes(table)
-    os.truncate(image, IMAGE_END)
+def disk_image(
+    image: Path,
+    tree: Path,
+    boot: Path | None,
+    table: bytes | None = None,
+    *,
+    fat: int = 16,
+    root_start: int = ROOT_START,
+) -> Path:
+    """Make an .img: a FAT partition with ``boot``, an ext4 partition of 32 MiB with ``tree`` behind it."""
+    root_bytes = IMAGE_END - ROOT_START
+    boot_bytes = root_start - BOOT_START
+    image.write_bytes(table or mbr((0x0C, BOOT_START, boot_bytes), (0x83, root_start, root_bytes)))
+    os.truncate(image, root_start + root_bytes)
     run(
-        "mkfs.ext4", "-q", "-F", "-d", tree, "-E", f"offset={ROOT_START},root_owner=0:0",
-        image, f"{(IMAGE_END - ROOT_START) // 1024}k",
+        "mkfs.ext4", "-q", "-F", "-d", tree, "-E", f"offset={root_start},root_owner=0:0",
+        image, f"{root_bytes // 1024}k",
     )  # fmt: skip
     if boot is not None:
-        kib = str((ROOT_START - BOOT_START) // 1024)
-        run("mkfs.vfat", "-F", "16", "--offset", str(BOOT_START // SECTOR), image, kib)
+        kib = str(boot_bytes // 1024)
+        run("mkfs.vfat", "-F", str(fat), "--offset", str(BOOT_START // SECTOR), image, kib)
         if files := sorted(boot.iterdir()):
             run("mcopy", "-s", "-m", "-i", f"{image}@@{BOOT_START}", *files, "::")
     return image

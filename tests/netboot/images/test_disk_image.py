@@ -92,6 +92,24 @@ def test_packed_images_are_the_same_version(store: ImageStore, img: Img, tmp_pat
     assert_nothing_left(store, plain.ref)
 
 
+def test_boot_files_of_an_older_raspberry_pi_os(store: ImageStore, tmp_path: Path, img: Img) -> None:
+    """A FAT32 partition that is mounted at /boot, over what is there in the root file system."""
+    tree = plain_tree(tmp_path / "tree")
+    shutil.rmtree(tree / "boot/firmware")
+    (tree / "boot/config-6.1").write_text("hidden by the mount")
+    (tree / "etc/fstab").write_text("PARTUUID=1-01  /boot  vfat  defaults  0  2\n")
+    image = disk_image(tmp_path / "pi.img", tree, img[2], fat=32, root_start=41 * MIB)
+    with image.open("rb") as stream:
+        record = store.import_stream("bullseye", stream, "pi.img", Work())
+    root = store.root(record)
+    assert record.boot == "boot"
+    assert sorted(os.listdir(root / "boot")) == sorted(os.listdir(img[2]))
+    assert (root / "boot/kernel8.img").read_bytes() == (img[2] / "kernel8.img").read_bytes()
+    assert (root / "boot/overlays").stat().st_mode & 0o7777 == 0o755
+    assert (root / "boot/kernel8.img").stat().st_mode & 0o7777 == 0o644
+    assert store.verify(record, Work()) == ()
+
+
 def test_gpt_with_an_efi_partition(store: ImageStore, tmp_path: Path) -> None:
     tree = plain_tree(tmp_path / "tree")
     shutil.rmtree(tree / "boot/firmware")
