@@ -10,6 +10,7 @@ import argparse
 import os
 import re
 import sys
+import time
 from pathlib import Path
 from typing import Final
 
@@ -24,6 +25,10 @@ DEFAULT_FOLDER: Final = "/var/lib/grape/netboot"
 TIMEOUT_S: Final = 120.0  # all indexed folders are verified at the mount: slow with a large upper layer
 # nfs_export needs index and no metacopy; redirect_dir lets a folder of the image be renamed. See overlayfs.rst.
 OPTIONS: Final = "index=on,nfs_export=on,redirect_dir=on,metacopy=off,nosuid,nodev"
+# A program that was started in a mount namespace of its own while a root was mounted holds it until it ends, though
+# it is unmounted here: commands in an image are such programs.
+BUSY_TRIES: Final = 50
+BUSY_PAUSE_S: Final = 0.2
 _SPECIAL: Final = re.compile(r'[,:\\"\s]')  # what has a meaning in the options of an overlay
 
 
@@ -44,9 +49,21 @@ def mount(layout: Layout, node: str, generation: str, runner: Runner) -> None:
             f"an overlay cannot be below {layout.folder}: its path has a comma, colon, backslash, quote or space",
             hint="Choose another netboot.folder, or another strategy.",
         )
+    mount_overlay(lower, home, f"grape-{node}", runner)
+
+
+def mount_overlay(lower: Path, home: Path, source: str, runner: Runner) -> None:
+    """Mount ``home/fs`` of ``lower``, ``home/upper`` and ``home/work``; wait a little while they are in use."""
     places = f"lowerdir={lower},upperdir={home / 'upper'},workdir={home / 'work'}"
-    argv = ("mount", "-t", "overlay", f"grape-{node}", "-o", f"{OPTIONS},{places}", str(home / "fs"))
-    runner.run(argv, timeout_s=TIMEOUT_S)
+    argv = ("mount", "-t", "overlay", source, "-o", f"{OPTIONS},{places}", str(home / "fs"))
+    for left in range(BUSY_TRIES, -1, -1):
+        try:
+            runner.run(argv, timeout_s=TIMEOUT_S)
+            return
+        except CommandFailed as error:
+            if not left or "busy" not in error.detail:
+                raise
+        time.sleep(BUSY_PAUSE_S)
 
 
 def unmount(layout: Layout, node: str, generation: str, runner: Runner) -> None:

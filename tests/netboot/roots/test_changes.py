@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from graped.config.types import Strategy
 from graped.netboot.images.diff import diff_trees
 from graped.netboot.roots.changes import diff_overlay
+from graped.netboot.roots.mounting import mount_overlay
 from graped.runner import SubprocessRunner
 from graped.work import Work
 from tests.netboot.roots.rig import CHANGES, NODE, Rig, change_much, told
@@ -58,15 +59,13 @@ def mount(disk: Callable[[str], Path]) -> Callable[[], tuple[Path, Path, Path]]:
 
     def fresh() -> tuple[Path, Path, Path]:
         home = Path(tempfile.mkdtemp(dir=place))
-        lower, upper, merged = (home / name for name in ("lower", "upper", "merged"))
-        for folder in (lower, upper, merged, home / "work", lower / "d" / "e", lower / "x"):
+        lower, upper, merged = (home / name for name in ("lower", "upper", "fs"))
+        for folder in (upper, merged, home / "work", lower / "d" / "e", lower / "x"):
             folder.mkdir(parents=True)
         for name in ("a", "d/a", "d/e/f", "x/a", "x/hidden"):
             (lower / name).write_text(f"image {name}")
         (lower / "l").symlink_to("a")
-        places = f"lowerdir={lower},upperdir={upper},workdir={home / 'work'}"
-        options = f"index=on,nfs_export=on,redirect_dir=on,{places}"
-        runner.run(("mount", "-t", "overlay", "test", "-o", options, str(merged)), timeout_s=10.0)
+        mount_overlay(lower, home, "test", runner)
         return lower, upper, merged
 
     return fresh

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from graped.netboot.images.diff import diff_trees
 from graped.netboot.roots.kernel import file_handle, open_handle
-from graped.netboot.roots.mounting import OPTIONS
+from graped.netboot.roots.mounting import mount_overlay
 from graped.netboot.roots.overlay import Overlay
 from graped.runner import SubprocessRunner
 from graped.work import Work
@@ -41,9 +41,7 @@ def place(disk: Callable[[str], Path]) -> Path:
 
 
 def mount(lower: Path, home: Path) -> Path:
-    places = f"lowerdir={lower},upperdir={home / 'upper'},workdir={home / 'work'}"
-    argv = ("mount", "-t", "overlay", "test", "-o", f"{OPTIONS},{places}", str(home / "fs"))
-    SubprocessRunner().run(argv, timeout_s=10.0)
+    mount_overlay(lower, home, "test", SubprocessRunner())
     return home / "fs"
 
 

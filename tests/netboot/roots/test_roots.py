@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -227,6 +228,17 @@ def test_a_busy_root_stays_whole(rig: Rig) -> None:
     assert rig.roots.retire(NODE).busy == ()
     rig.roots.remove(NODE)
     assert rig.there() == {}
+
+
+def test_a_root_that_another_namespace_still_holds_is_mounted_when_it_is_free(rig: Rig) -> None:
+    rig.create(Strategy.OVERLAY)
+    with subprocess.Popen(("unshare", "--mount", "sh", "-c", "echo; sleep 1"), stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.read(1)  # now it has a copy of all mounts
+        rig.unmount_all()
+        assert rig.fresh().mount_all() == {}
+        assert holder.poll() == 0  # not before
+    assert rig.mounted() == [f"{NODE}/1/fs"]
 
 
 def test_an_ephemeral_node_has_the_image_and_its_own_files_beside_it(rig: Rig) -> None:
