@@ -10,8 +10,9 @@ from tests.lab.kernel.build import kernel
 from tests.lab.machines.guest import Guest
 from tests.lab.network import Network
 
-# The console is standard output; only tty0 leads there, and the last console= is where systemd writes.
-CONSOLE: Final = ("con=null", "con0=null,fd:1", "console=tty0")
+# The console is standard output. The kernel writes to the first tty that it is told (a Pi's command line says tty1),
+# systemd to the last one.
+CONSOLE: Final = ("con=null", "con0=null,fd:1", "con1=null,fd:1", "console=tty0")
 
 
 class Uml(Guest):

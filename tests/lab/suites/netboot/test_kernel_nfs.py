@@ -21,17 +21,19 @@ from tests.lab.run import Run
 from tests.lab.ssh import Key, Login
 from tests.lab.suites.netboot import kernel_server
 
-SERVER, CLIENT, STRANGER = "10.77.0.2", "10.77.0.21", "10.77.0.22"
+SERVER = "10.77.0.2"
+NODES = ("10.77.0.21", "10.77.0.22")
 NETBOOT = "/srv/netboot"
-EXPORTED = f"{NETBOOT}/roots/worker-0-0/1/fs"
 DISK_MB = 700
 UP_S = 90.0
-# What graped does for a root of the strategy "overlay", on the guest's own ext4.
 OPTIONS = "upperdir=upper,workdir=work,index=on,nfs_export=on,redirect_dir=on"
+# What graped does for roots of the strategy "overlay", on the guest's own ext4.
 LAYERS = f"""set -e
 mkdir -p {NETBOOT} && mount -t ext4 /dev/ubda {NETBOOT}
-cd {NETBOOT}/roots/worker-0-0/1 && mkdir -p upper work fs
-mount -t overlay -o lowerdir={NETBOOT}/images/node/root,{OPTIONS} roots fs
+for node in 0 1; do
+  mkdir -p {NETBOOT}/roots/worker-0-$node/1 && cd {NETBOOT}/roots/worker-0-$node/1 && mkdir -p upper work fs
+  mount -t overlay -o lowerdir={NETBOOT}/images/node/root,{OPTIONS} roots fs
+done
 """
 
 
@@ -52,13 +54,12 @@ def open_up(tree: Path, key: Key) -> None:
 
 
 def image_disk(lab: Run, key: Key) -> Path:
-    """Make an ext4 disk with a netboot folder on it: one image, and room for one root."""
+    """Make an ext4 disk with a netboot folder on it: one image, and room for roots."""
     content = lab.folder("content")
     tree = overlay(lab, root("node"), "image")
     open_up(tree, key)
     (tree / "etc/fstab").write_text("proc /proc proc defaults 0 0\n")
     (content / "images/node").mkdir(parents=True)
-    (content / "roots/worker-0-0/1").mkdir(parents=True)
     subprocess.run(("cp", "-a", "--", tree, content / "images/node/root"), check=True)
     disk = lab.room / "disk"
     with disk.open("wb") as file:
@@ -77,8 +78,13 @@ def server_root(lab: Run, key: Key) -> Path:
     return tree
 
 
-def apply(server: Login, *clients: str) -> dict[str, Any]:
-    exports = [{"path": EXPORTED, "client": client, "fsid": 101 + number} for number, client in enumerate(clients)]
+def exported(node: int) -> str:
+    return f"{NETBOOT}/roots/worker-0-{node}/1/fs"
+
+
+def apply(server: Login, *nodes: int) -> dict[str, Any]:
+    """Have graped's backend export the roots of these nodes, and of no other."""
+    exports = [{"path": exported(node), "client": NODES[node], "fsid": 101 + node} for node in nodes]
     asked = json.dumps({"netboot": NETBOOT, "address": SERVER, "exports": exports})
     answer: dict[str, Any] = json.loads(server.do(f"cd /opt/grape && python3 kernel_server.py '{asked}'"))
     return answer
@@ -94,15 +100,15 @@ def test_a_node_boots_from_the_kernels_server_and_keeps_what_it_writes(
     server = Login(control, key, SERVER)
     server.wait(UP_S)
     server.do(LAYERS)
-    assert apply(server, CLIENT)["problems"] == []
-    assert CLIENT in server.do("cat /etc/exports.d/grape.exports")
+    assert apply(server, 0)["problems"] == []
+    assert NODES[0] in server.do("cat /etc/exports.d/grape.exports")
 
     node = Uml(network, "node", "02:00:00:00:00:21")
-    own = f"ip={CLIENT}::{SERVER}:255.255.255.0:worker-0-0:eth0:off"
-    node.cmdline = f"root=/dev/nfs nfsroot={SERVER}:{EXPORTED},vers=3,tcp rw {own}"
+    own = f"ip={NODES[0]}::{SERVER}:255.255.255.0:worker-0-0:eth0:off"
+    node.cmdline = f"root=/dev/nfs nfsroot={SERVER}:{exported(0)},vers=3,tcp rw {own}"
     started = time.monotonic()
     node.power_on()
-    login = Login(control, key, CLIENT)
+    login = Login(control, key, NODES[0])
     login.wait(UP_S)
     record_property("summary", f"kernel NFS server, UML node: {time.monotonic() - started:.1f} s to a login over SSH")
 
@@ -114,8 +120,8 @@ def test_a_node_boots_from_the_kernels_server_and_keeps_what_it_writes(
     talk = control.spawn(*login.command(with_open_file), log=lab.room / "talk")
     time.sleep(1.0)
     server.do("exportfs -r")
-    assert apply(server, CLIENT, STRANGER)["done"] != []  # another node comes ...
-    assert apply(server, CLIENT)["done"] != []  # ... and goes
+    assert apply(server, 0, 1)["done"] != []  # another node comes ...
+    assert apply(server, 0)["done"] != []  # ... and goes
     assert talk.wait(30) == 0
     assert (lab.room / "talk").read_text() == "kept\nlater\n"
     login.do("echo more >> /root/written && sync")
