@@ -11,6 +11,7 @@ from graped.config.claims import Claim, once
 from graped.config.findings import Findings, Path, dotted, shown
 from graped.config.netboot_rules import judge_netboot
 from graped.config.pin_rules import one_use_of_a_pin
+from graped.config.relay_rules import relays_fit_the_policy
 from graped.config.stacks import AT
 from graped.config.types import Config, Device, DriverSpec
 from graped.model import SlotId
@@ -28,6 +29,7 @@ def judge(config: Config, drivers: Mapping[str, DriverSpec], findings: Findings,
     _one_name_each(config, findings, ranks)
     _no_default_name_of_another(config, slots, findings)
     one_use_of_a_pin(config, drivers, findings, ranks)
+    relays_fit_the_policy(config, drivers, findings)
     _limits_in_order(config, findings)
     _budget_holds_a_node(config, findings)
     judge_netboot(config, findings, ranks)

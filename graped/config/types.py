@@ -274,10 +274,12 @@ class DriverSpec:
     ``options`` is a frozen dataclass; a stack's ``options`` table is validated against it and replaced by an
     instance. ``slots(options)`` are the slots it switches. ``pins(options)`` maps an option path ("pins.3") to the
     BCM pin it claims. ``build(key, stack, resources)`` makes the driver (see hardware.drivers.registry).
+    ``groups(options)`` are the slots that it can only switch together.
     """
 
     options: type
     slots: Callable[[Any], frozenset[int]]
     pins: Callable[[Any], dict[str, int]]
     build: Callable[..., Any]
+    groups: Callable[[Any], tuple[frozenset[int], ...]] = lambda _: ()
     board: bool = False  # the Grape stack: bus, address, meter and temperature make sense

@@ -68,8 +68,14 @@ def _relay_pins(options: RelayOptions) -> dict[str, int]:
     return {f"pins.{slot}": pin for slot, pin in options.pins.items()}
 
 
-def _spec(options: type, slots: Any, pins: Any = lambda _: {}, *, board: bool = False) -> DriverSpec:
-    return DriverSpec(options=options, slots=slots, pins=pins, build=lambda *_: None, board=board)
+def _spec(
+    options: type, slots: Any, pins: Any = lambda _: {}, groups: Any = lambda _: (), *, board: bool = False
+) -> DriverSpec:
+    return DriverSpec(options=options, slots=slots, pins=pins, groups=groups, build=lambda *_: None, board=board)
+
+
+def _relay_groups(options: RelayOptions) -> tuple[frozenset[int], ...]:
+    return (frozenset(options.slots),) if options.pin is not None else ()
 
 
 def _broken(_options: object) -> frozenset[int]:
@@ -78,7 +84,7 @@ def _broken(_options: object) -> frozenset[int]:
 
 DRIVERS: Mapping[str, DriverSpec] = {
     "stack": _spec(NoOptions, lambda _: frozenset(range(6)), board=True),
-    "gpio_relay": _spec(RelayOptions, _relay_slots, _relay_pins),
+    "gpio_relay": _spec(RelayOptions, _relay_slots, _relay_pins, _relay_groups),
     "clusterhat": _spec(NoOptions, lambda _: frozenset(range(4))),
     "tool": _spec(ToolOptions, lambda _: frozenset(range(2))),
     "broken": _spec(NoOptions, _broken),

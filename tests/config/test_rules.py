@@ -233,3 +233,13 @@ def test_limits_are_in_order(tmp_path: Path, text: str, key: str) -> None:
 def test_a_limit_that_is_no_number_is_told_once(tmp_path: Path) -> None:
     assert only(tmp_path, "temperature.overtemp_celsius = '70'").key == "temperature.overtemp_celsius"
     assert only(tmp_path, "cluster.stacks.0 = { budget_watts = 6, devices.0.watts = -1 }").key.endswith("watts")
+
+
+def test_a_relay_of_more_slots_than_may_come_on_at_once_is_warned_of(tmp_path: Path) -> None:
+    text = '[cluster.stacks.0]\ndriver = "gpio_relay"\noptions = { pin = 5 }\n'
+    (warning,) = accept(tmp_path, text).warnings
+    assert "cluster.stacks.0.options: a relay switches 6 slots at once, and power.max_inrush is 4" in warning
+    assert accept(tmp_path, text + "[power]\nmax_inrush = 6\n").warnings == ()
+    found = accept(tmp_path, text + "[power]\nmax_inrush = 6\nmax_booting = 5\n").warnings
+    assert len(found) == 1
+    assert "power.max_booting is 5" in found[0]

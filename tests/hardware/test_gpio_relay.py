@@ -47,12 +47,14 @@ def test_one_relay_for_a_whole_stack() -> None:
     assert layout.bits == dict.fromkeys(range(4), 0)
     assert layout.width == 1
     assert spec.pins(options) == {"pin": 5}
+    assert spec.groups(options) == (spec.slots(options),)
 
 
 def test_slots_that_name_one_pin_share_its_bit_and_its_claim() -> None:
     options = Options(pins={0: 5, 1: 6, 2: 5})
     assert build(FakeGpio({}), options).layout.bits == {0: 0, 1: 1, 2: 0}
     assert spec.pins(options) == {"pins.0": 5, "pins.1": 6}
+    assert all(len(group) > 1 for group in spec.groups(options))
 
 
 @pytest.mark.parametrize(

@@ -154,4 +154,11 @@ def _outside(what: str, allowed: range, found: list[int]) -> list[str]:
     return [f"{what} {number} is not in {allowed.start} to {allowed.stop - 1}" for number in wrong]
 
 
-spec = DriverSpec(options=Options, slots=_slots, pins=_pins, build=build)
+def _groups(options: Options) -> tuple[frozenset[int], ...]:
+    found: dict[int, set[int]] = {}
+    for slot, pin in options.wiring.items():
+        found.setdefault(pin, set()).add(slot)
+    return tuple(frozenset(slots) for slots in found.values() if len(slots) > 1)
+
+
+spec = DriverSpec(options=Options, slots=_slots, pins=_pins, groups=_groups, build=build)
