@@ -146,6 +146,7 @@ assert children_of(os.getpid()) == []
 def test_a_recycled_pid_is_not_taken_for_the_server(spec: ServerSpec, field: str) -> None:
     servers = make_servers()
     stranger = subprocess.Popen(["sleep", "60"])
+    wait_for(lambda: Path(f"/proc/{stranger.pid}/cmdline").read_bytes() == b"sleep\0" + b"60\0")  # empty at first
     try:
         seen = record.look(stranger.pid)
         assert seen is not None
