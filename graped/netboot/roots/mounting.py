@@ -29,6 +29,7 @@ OPTIONS: Final = "index=on,nfs_export=on,redirect_dir=on,metacopy=off,nosuid,nod
 # it is unmounted here: commands in an image are such programs.
 BUSY_TRIES: Final = 50
 BUSY_PAUSE_S: Final = 0.2
+_BUSY_WORDS: Final = ("busy", "already mounted")  # how mount(8) says EBUSY; the second where a source has this name
 _SPECIAL: Final = re.compile(r'[,:\\"\s]')  # what has a meaning in the options of an overlay
 
 
@@ -49,7 +50,7 @@ def mount(layout: Layout, node: str, generation: str, runner: Runner) -> None:
             f"an overlay cannot be below {layout.folder}: its path has a comma, colon, backslash, quote or space",
             hint="Choose another netboot.folder, or another strategy.",
         )
-    mount_overlay(lower, home, f"grape-{node}", runner)
+    mount_overlay(lower, home, f"grape-{node}-{generation}", runner)
 
 
 def mount_overlay(lower: Path, home: Path, source: str, runner: Runner) -> None:
@@ -61,7 +62,7 @@ def mount_overlay(lower: Path, home: Path, source: str, runner: Runner) -> None:
             runner.run(argv, timeout_s=TIMEOUT_S)
             return
         except CommandFailed as error:
-            if not left or "busy" not in error.detail:
+            if not left or not any(words in error.detail for words in _BUSY_WORDS):
                 raise
         time.sleep(BUSY_PAUSE_S)
 

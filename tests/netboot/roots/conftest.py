@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from graped.netboot.mountinfo import mounted_below
 from tests.netboot.roots.rig import Rig
 
 SIZE_BYTES = 600_000_000  # sparse; xfs makes none below 300 MB
+CLONE_NEWNS = 0x00020000  # <linux/sched.h>
 MEMORY = Path("/dev/shm")  # everything is synced all the time, which costs nothing there
 FILE_SYSTEM = {
     Strategy.OVERLAY: "ext4",
@@ -31,10 +33,25 @@ def run(*argv: str) -> None:
 
 
 @pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[[str], Path]]:
-    """Make a file system of a kind and mount it."""
+def own_mounts() -> Iterator[None]:
+    """Mount in a namespace of our own: a program of another test that copies all mounts would keep ours in use."""
     if os.geteuid() != 0:
         pytest.skip("needs root: roots are mounted")
+    folder, before = Path.cwd(), os.open("/proc/self/ns/mnt", os.O_RDONLY)
+    libc = ctypes.CDLL(None, use_errno=True)
+    assert libc.unshare(CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
+    try:
+        run("mount", "--make-rprivate", "/")
+        yield
+    finally:
+        assert libc.setns(before, CLONE_NEWNS) == 0, os.strerror(ctypes.get_errno())
+        os.close(before)
+        os.chdir(folder)  # setns has gone to /
+
+
+@pytest.fixture
+def disk(tmp_path: Path, own_mounts: None) -> Iterator[Callable[[str], Path]]:
+    """Make a file system of a kind and mount it."""
     made: list[Path] = []
 
     def make(kind: str) -> Path:

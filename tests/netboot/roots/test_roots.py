@@ -232,6 +232,8 @@ def test_a_busy_root_stays_whole(rig: Rig) -> None:
 
 def test_a_root_that_another_namespace_still_holds_is_mounted_when_it_is_free(rig: Rig) -> None:
     rig.create(Strategy.OVERLAY)
+    (rig.folder / "srv").mkdir()
+    rig.runner.run(("mount", "-t", "tmpfs", f"grape-{NODE}-1", str(rig.folder / "srv")), timeout_s=10.0)  # its name
     with subprocess.Popen(("unshare", "--mount", "sh", "-c", "echo; sleep 1"), stdout=subprocess.PIPE) as holder:
         assert holder.stdout is not None
         holder.stdout.read(1)  # now it has a copy of all mounts
