@@ -12,8 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.lab import remains
+
 KEPT_S = 30 * 24 * 3600  # a version that nobody used for this long is removed
 KEY_LENGTH = 12
+# Words before a command that mounts and starts things: all of that ends with us, even by SIGKILL.
+ALONE = ("setpriv", "--pdeathsig", "KILL", "unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
 
 
 def folder() -> Path:
@@ -65,4 +69,6 @@ def _old(path: Path) -> bool:
 
 def _remove_all(paths: Iterator[Path]) -> None:
     for path in list(paths):
+        for point in remains.mounts(path):
+            raise OSError(f"{point} is still mounted: something works in a folder that was given up")
         shutil.rmtree(path)

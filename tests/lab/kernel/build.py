@@ -7,7 +7,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from tests.lab.cache import cached, key_of
+from tests.lab.cache import ALONE, cached, key_of
 
 SOURCE = Path("/usr/src/linux-source-6.1.tar.xz")  # of Debian's package linux-source-6.1
 FRAGMENT = Path(__file__).with_name("fragment.config")
@@ -40,7 +40,8 @@ def _build(into: Path) -> None:
     tree.mkdir()
     _run("tar", "--extract", "--file", SOURCE, "--directory", tree, "--strip-components=1")
     _replace(tree, *WIDER)
-    make: list[str | Path] = ["nice", "-n", "10", "make", "--directory", tree, "ARCH=um", f"--jobs={os.cpu_count()}"]
+    jobs = f"--jobs={os.cpu_count()}"
+    make: list[str | Path] = [*ALONE, "nice", "-n", "10", "make", "--directory", tree, "ARCH=um", jobs]
     _run(*make, "x86_64_defconfig")
     _run("scripts/kconfig/merge_config.sh", "-m", ".config", FRAGMENT, cwd=tree, ARCH="um")
     _run(*make, "olddefconfig")
