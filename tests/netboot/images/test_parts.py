@@ -91,7 +91,7 @@ def test_a_nodes_own_files_are_laid_over_the_shared_ones(root: Path, tmp_path: P
     write(root, "sbin/report", "#!/bin/sh\nexec >&9\ncat /etc/hostname; ls -ln /root/.ssh; ls -ld /root\n", 0o755)
     done = start(root, f"{NODE} grape.init=/sbin/report grape.private=10.77.0.1:/private/worker-0-1", tmp_path)
     said = done.stdout.splitlines()
-    asked = "mount -i -t nfs -o ro,vers=3,proto=tcp,nolock,addr=10.77.0.1 10.77.0.1:/private/worker-0-1 "
+    asked = "mount -n -i -t nfs -o ro,vers=3,proto=tcp,nolock,addr=10.77.0.1 10.77.0.1:/private/worker-0-1 "
     assert [line.startswith(asked) for line in said[:2]] == [True, True], done
     assert said[2] == "worker-0-1"
     assert said[-2].startswith("-rw-------")

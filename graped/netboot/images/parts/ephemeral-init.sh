@@ -4,6 +4,7 @@
 #   grape.private=SERVER:/PATH   NFS export with the node's own files
 #   grape.ram=SIZE               room for changes, as tmpfs takes it (default 50%)
 #   grape.init=PATH              default /sbin/init
+# mount -n: its notes would go to /run, which cannot be written yet.
 PATH=/usr/sbin:/usr/bin:/sbin:/bin
 place=/usr/lib/grape/ram
 
@@ -19,7 +20,7 @@ fail() {
     exit 1 # a kernel without its first program panics: panic= on its command line decides what then
 }
 
-[ -r /proc/cmdline ] || mount -t proc proc /proc || fail "no /proc"
+[ -r /proc/cmdline ] || mount -n -t proc proc /proc || fail "no /proc"
 private='' ram=50% init=/sbin/init
 read -r line </proc/cmdline
 for word in $line; do
@@ -31,31 +32,31 @@ for word in $line; do
 done
 
 grep -qw overlay /proc/filesystems || modprobe overlay || fail "this kernel has no overlayfs"
-mount -t tmpfs -o "mode=0755,size=$ram" tmpfs "$place" || fail "no RAM for changes"
+mount -n -t tmpfs -o "mode=0755,size=$ram" tmpfs "$place" || fail "no RAM for changes"
 mkdir "$place/lower" "$place/upper" "$place/work" "$place/root" "$place/own" || fail "cannot make folders in RAM"
-mount -o bind / "$place/lower" || fail "cannot see the shared root"
-mount -t overlay -o "lowerdir=$place/lower,upperdir=$place/upper,workdir=$place/work" overlay "$place/root" ||
+mount -n -o bind / "$place/lower" || fail "cannot see the shared root"
+mount -n -t overlay -o "lowerdir=$place/lower,upperdir=$place/upper,workdir=$place/work" overlay "$place/root" ||
     fail "cannot lay RAM over the shared root"
 
 if [ -n "$private" ]; then
     tries=0
     # addr=: so that the kernel mounts it, also where mount.nfs is not installed
-    until mount -i -t nfs -o "ro,vers=3,proto=tcp,nolock,addr=${private%%:*}" "$private" "$place/own"; do
+    until mount -n -i -t nfs -o "ro,vers=3,proto=tcp,nolock,addr=${private%%:*}" "$private" "$place/own"; do
         tries=$((tries + 1))
         [ "$tries" -lt 10 ] || fail "$private cannot be mounted"
         say "$private cannot be mounted yet"
         sleep 2
     done
     cp -a "$place/own/." "$place/root/" || fail "cannot copy this node's own files"
-    umount "$place/own"
+    umount -n "$place/own"
 fi
 
 for name in dev proc sys run; do
     if grep -q " /$name " /proc/mounts; then
-        mount --move "/$name" "$place/root/$name" || fail "cannot take /$name along"
+        mount -n --move "/$name" "$place/root/$name" || fail "cannot take /$name along"
     fi
 done
 cd "$place/root" || fail "no new root"
 pivot_root . mnt || fail "cannot change to the new root"
 # The old root stays in use below the overlay; nobody needs to see it.
-exec chroot . /bin/sh -c 'umount -l /mnt; exec "$0"' "$init" <dev/console >dev/console 2>&1
+exec chroot . /bin/sh -c 'umount -n -l /mnt; exec "$0"' "$init" <dev/console >dev/console 2>&1
