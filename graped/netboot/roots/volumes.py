@@ -39,7 +39,8 @@ def volume_folder(folder: Path, node: str) -> Path:
 
 def volume_fstab(master: IPv4Address, exported: Path) -> tuple[str, ...]:
     """Say how a node mounts it. A node whose volume is missing boots all the same (``nofail``). Pure."""
-    nfs = f"{master}:{exported} {MOUNT_POINT} nfs vers=3,tcp,nolock,_netdev,nofail 0 0"
+    # addr: the kernel alone can mount it then, on a node without mount.nfs
+    nfs = f"{master}:{exported} {MOUNT_POINT} nfs vers=3,tcp,nolock,addr={master},_netdev,nofail 0 0"
     options = f"loop,_netdev,nofail,x-systemd.requires-mounts-for={MOUNT_POINT},x-systemd.before=docker.service"
     return (nfs, f"{MOUNT_POINT}/{FILE} /var/lib/docker ext4 {options} 0 0")
 
