@@ -40,6 +40,7 @@ _OF_ERROR = {
     "over_budget": CONFLICT,
     "not_simulated": CONFLICT,
     "in_use": CONFLICT,
+    "damaged": FAILED,
     "node_on": CONFLICT,
     "netboot_off": CONFLICT,
     "no_space": CONFLICT,

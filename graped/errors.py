@@ -110,6 +110,13 @@ class InUse(Conflict):
     title = "Still in use"
 
 
+class Damaged(Conflict):
+    """An image version that is not what it was when it was made."""
+
+    code = "damaged"
+    title = "The image is damaged"
+
+
 class NodeOn(Conflict):
     """Something that needs the node to be off."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from typing import BinaryIO, cast
+from typing import BinaryIO, Final, cast
 
 from graped.api import types
 from graped.api.folding import fold
@@ -14,7 +14,7 @@ from graped.clock import Clock
 from graped.config.types import Strategy
 from graped.core.chore import Chore, ChoreKind
 from graped.core.state import State
-from graped.errors import GrapeError, InUse, RequestError
+from graped.errors import BadImage, Damaged, GrapeError, InUse, RequestError
 from graped.model import SlotId
 from graped.netboot.images import diff, execute, prepare
 from graped.netboot.images.record import ImageRecord
@@ -28,6 +28,9 @@ from graped.provision.steward import Steward
 from graped.work import Work
 
 Settings = Mapping[SlotId, Mapping[str, str | None]]
+_MEND: Final = "Somebody wrote into it, or the disk is bad. Import it again, and give its nodes what comes of it."
+_TOLD: Final = 5  # differences, each with so much of its path
+_PATH_CHARACTERS: Final = 120
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
@@ -99,13 +102,12 @@ class Netboot:
         record = self._edges.images.find(ref)
 
         def verify(work: Work) -> str:
-            found = self._edges.images.verify(record, work)
+            try:
+                found = self._edges.images.verify(record, work)
+            except BadImage as error:  # its list of files is not the one that its name says
+                raise Damaged(error.detail, hint=_MEND) from error
             if found:
-                first = ", ".join(f"{one.path} ({one.kind})" for one in found[:3])
-                raise InUse(
-                    f"{record.ref} is not what it was: {len(found)} differences: {first}",
-                    hint="Somebody wrote into an image. Import it again, and give its nodes the new version.",
-                )
+                raise Damaged(f"{record.ref} is not what it was: {_told(found)}", hint=_MEND)
             return f"{record.ref} is intact"
 
         return self._chores.start(ChoreKind.IMAGE_VERIFY, record.ref, verify, by=by)
@@ -284,6 +286,13 @@ def _images_of(record: RootRecord) -> frozenset[str]:
 
 def _workspace(opened: Workspace, shell: tuple[str, ...] = ()) -> types.Workspace:
     return types.Workspace(id=opened.id, path=str(opened.path), image=opened.image, shell=shell)
+
+
+def _told(found: Sequence[diff.Change]) -> str:
+    """Tell the first differences in one line: ``changed etc/hostname, added etc/x``."""
+    words = [f"{one.kind.value} {one.path[:_PATH_CHARACTERS]}" for one in found[:_TOLD]]
+    more = len(found) - len(words)
+    return ", ".join(words) + (f" and {more} more" if more else "")
 
 
 def _changes(found: Iterable[diff.Change]) -> tuple[types.Change, ...]:

@@ -72,7 +72,9 @@ def test_from_a_folder_to_a_version_and_away(daemon: Daemon, tree: Path) -> None
     (stored / "etc" / "hostname").write_text("changed\n")
     broken = daemon.cli("image", "verify", first)
     assert broken.returncode == 1
-    assert "etc/hostname" in broken.stderr
+    assert "failed: " + first + " is not what it was: changed etc/hostname" in broken.stderr
+    job = json.loads(daemon.cli("image", "verify", first, "--json").stdout)
+    assert (job["outcome"], job["code"]) == ("failed", "damaged")
     assert cli("image", "rm", first, "--yes") == f"removed {first}"
     assert [one["ref"] for one in json.loads(cli("image", "list", "--json"))] == [second]
     kinds = [event["kind"] for event in daemon.client().get("/v1/events", kind="image")]

@@ -206,10 +206,14 @@ def read_manifest(source: Path) -> Iterator[Node]:
 
 def check_manifest(source: Path, digest: str) -> None:
     """Refuse a manifest that is not the one of a digest. Raises: BadImage."""
-    with source.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
+    try:
+        with source.open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError:
+        found = ""
     if found != digest:
-        raise BadImage(f"{source} was changed", hint="Remove this version of the image, then import it again.")
+        how = "was changed" if found else "is missing"
+        raise BadImage(f"{source} {how}", hint="Remove this version of the image, then import it again.")
 
 
 def parse(line: str) -> Node:

@@ -118,6 +118,9 @@ def test_a_change_is_found(store: ImageStore, tree: Path) -> None:
     manifest.write_text(manifest.read_text().replace("hostname", "hostnane"))
     with pytest.raises(BadImage, match="changed"):
         store.verify(record, Work())
+    manifest.unlink()
+    with pytest.raises(BadImage, match="missing"):
+        store.verify(record, Work())
 
 
 def test_verify_tells_how_far_it_is_and_can_be_stopped(store: ImageStore, tree: Path) -> None:
