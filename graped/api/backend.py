@@ -76,9 +76,12 @@ class Provision(Protocol):
     def image(self, ref: str) -> types.Image: ...  # "bookworm" is its newest; raises NotFound, Conflict (ambiguous)
     def root(self, slot: SlotId) -> types.Root | None: ...
 
-    async def import_image(self, name: str, source: str, chunks: AsyncIterator[bytes], *, by: str) -> Chore:
+    async def import_image(
+        self, name: str, source: str, chunks: AsyncIterator[bytes], *, size_bytes: int | None = None, by: str
+    ) -> Chore:
         """Take a file as its bytes come; return once it took all of them or gave up (the chore then says why).
 
+        ``size_bytes``: how many will come, where that is known.
         Raises: Conflict (too many at once); what ``chunks`` raises.
         """
         ...

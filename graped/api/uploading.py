@@ -39,3 +39,9 @@ async def chunks(request: Request, silence_s: float | None = None) -> AsyncItera
 def is_empty(request: Request) -> bool:
     """Whether the head of a request says that no body follows."""
     return request.headers.get("content-length", "0") == "0" and "transfer-encoding" not in request.headers
+
+
+def size_bytes(request: Request) -> int | None:
+    """Tell how long the body is, where its head says so."""
+    length = request.headers.get("content-length", "")
+    return int(length) if length.isdecimal() and "transfer-encoding" not in request.headers else None

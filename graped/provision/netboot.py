@@ -68,12 +68,14 @@ class Netboot:
         """Show one version. Raises: NotFound, Conflict."""
         return self._image(self._edges.images.find(ref))
 
-    async def import_image(self, name: str, source: str, chunks: AsyncIterator[bytes], *, by: str) -> Chore:
+    async def import_image(
+        self, name: str, source: str, chunks: AsyncIterator[bytes], *, size_bytes: int | None = None, by: str
+    ) -> Chore:
         """Take an image as it comes over the socket."""
         store = self._edges.images
 
         def take(stream: BinaryIO, work: Work) -> str:
-            return self._seen(store.import_stream(name, stream, source, work))
+            return self._seen(store.import_stream(name, stream, source, work, size_bytes=size_bytes))
 
         return await self._chores.start_upload(ChoreKind.IMAGE_IMPORT, name, take, chunks, by=by)
 

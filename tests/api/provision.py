@@ -106,7 +106,9 @@ class Provision:
 
     # --- what takes long ---
 
-    async def import_image(self, name: str, source: str, chunks: AsyncIterator[bytes], *, by: str) -> Chore:
+    async def import_image(
+        self, name: str, source: str, chunks: AsyncIterator[bytes], *, size_bytes: int | None = None, by: str
+    ) -> Chore:
         async def measured() -> AsyncIterator[bytes]:
             async for chunk in chunks:
                 self.largest_chunk = max(self.largest_chunk, len(chunk))
@@ -115,7 +117,7 @@ class Provision:
         def work(stream: BinaryIO, work: Work) -> str:
             if stream.read(3) == b"BAD":
                 raise BadImage("this is no image", hint="Give a tar or a disk image.")
-            work.phase("read")
+            work.phase("read", size_bytes)
             digest, size = hashlib.sha256(), 3
             while data := stream.read(1 << 20):
                 digest.update(data)

@@ -53,10 +53,16 @@ def test_an_import_is_a_job_that_knows_who_asked(served: Served, client: Client)
     assert job["by"].startswith("uid ")
     ended = _done(client, job)
     assert (ended["outcome"], ended["subject"]) == ("done", "fresh")
+    assert ended["progress"]["total"] == 5000
     made = client.get(f"/v1/images/{ended['result']}")
     assert (made["size_bytes"], made["source"]) == (5000, "a file")
     kinds = [event["kind"] for event in client.get("/v1/events", kind="image")]
     assert kinds == ["image.import.begun", "image.import.done"]
+
+
+def test_an_import_of_unknown_length_has_no_total(client: Client) -> None:
+    ended = _done(client, client.upload("/v1/images", io.BytesIO(b"x" * 5000), name="fresh"))
+    assert (ended["outcome"], ended["progress"]["total"]) == ("done", None)
 
 
 def test_a_file_that_is_no_image_fails_its_job_with_code_and_hint(client: Client) -> None:

@@ -81,7 +81,7 @@ def test_a_folder_is_sent_as_a_tar_with_all_its_attributes(
 ) -> None:
     sent = bytearray()
 
-    async def keep(self: Provision, name: str, source: str, chunks: Any, *, by: str) -> Any:
+    async def keep(self: Provision, name: str, source: str, chunks: Any, *, by: str, **_: object) -> Any:
         async for chunk in chunks:
             sent.extend(chunk)
         return self.chores.start(ChoreKind.IMAGE_IMPORT, name, lambda work: f"{name}@1", by=by)

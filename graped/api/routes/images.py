@@ -14,7 +14,7 @@ from graped.api.netboot_bodies import NAME_PATTERN, REF_PATTERN, ImageExec, Work
 from graped.api.peer import who
 from graped.api.routes.context import BackendOf, ProvisionOf, topic
 from graped.api.routes.long_work import ACCEPTED, accepted, whole
-from graped.api.uploading import chunks, is_empty
+from graped.api.uploading import chunks, is_empty, size_bytes
 from graped.errors import BadImage, RequestError
 
 router = topic("images")
@@ -55,7 +55,9 @@ async def take(
     if is_empty(request):
         raise BadImage("there is nothing in it", hint="the body of the request is the file")
     try:
-        chore = await provision.import_image(name, source, chunks(request), by=who(request.scope))
+        chore = await provision.import_image(
+            name, source, chunks(request), size_bytes=size_bytes(request), by=who(request.scope)
+        )
     except ClientDisconnect:
         raise BadImage("the upload broke off") from None
     return accepted(backend, chore)
