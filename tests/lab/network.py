@@ -45,13 +45,20 @@ def inside(namespace: str, call: Callable[[], T]) -> T:
 class Place:
     """A namespace with one interface ``eth0`` on a switch: where a master, a node or a boot ROM is."""
 
-    def __init__(self, network: Network, name: str, mac: str) -> None:
+    def __init__(self, network: Network, name: str, namespace: str) -> None:
         self.network = network
         self.name = name
-        self.mac = mac
         self.address: IPv4Interface | None = None
-        self.namespace = network.run.name(name)
-        self.path = Path("/run/netns") / self.namespace
+        self.namespace = namespace
+        self.path = Path("/run/netns") / namespace
+        self._lock = threading.Lock()
+        self._route = IPRoute(netns=namespace)  # kept: opening one takes a process and 10 ms
+        network.run.at_end(self._route.close)
+        self._index = _index(self._route, INTERFACE)
+        (link,) = self._route.link("get", index=self._index)
+        self.mac = str(link.get("address"))
+        for index in (1, self._index):  # 1 is lo
+            self._route.link("set", index=index, state="up")
 
     def command(self, *argv: str | Path) -> tuple[str, ...]:
         """Give the command that runs ``argv`` here."""
@@ -78,20 +85,18 @@ class Place:
 
     def set_address(self, address: str | None) -> None:
         """Give ``eth0`` this address with its prefix length, and take all others away."""
-        self.address = None if address is None else IPv4Interface(address)
-        with IPRoute(netns=self.namespace) as route:
-            index = _index(route, INTERFACE)
-            route.flush_addr(index=index, family=socket.AF_INET)
-            if (wanted := self.address) is not None:
-                route.addr(
-                    "add", index=index, address=str(wanted.ip), prefixlen=wanted.network.prefixlen,
+        wanted = self.address = None if address is None else IPv4Interface(address)
+        with self._lock:
+            self._route.flush_addr(index=self._index, family=socket.AF_INET)
+            if wanted is not None:
+                self._route.addr(
+                    "add", index=self._index, address=str(wanted.ip), prefixlen=wanted.network.prefixlen,
                     broadcast=str(wanted.network.broadcast_address),
                 )  # fmt: skip
 
     def set_link(self, *, up: bool) -> None:
         """Plug the cable in, or pull it out."""
-        with IPRoute(netns=self.network.namespace) as route:
-            route.link("set", index=_index(route, self.name), state="up" if up else "down")
+        self.network.set_port(self.name, up=up)
 
 
 class Network:
@@ -102,6 +107,7 @@ class Network:
         self.namespace = run.name(name)
         self.places: dict[str, Place] = {}
         netns.create(self.namespace)
+        self._lock = threading.Lock()  # several slots may be switched at once
         self._route = IPRoute(netns=self.namespace)
         run.at_end(self._route.close)
         self._route.link("set", index=1, state="up")
@@ -113,18 +119,15 @@ class Network:
         """Plug in a new place; ``address`` is like ``10.77.0.1/24``."""
         if len(name) > 15:
             raise ValueError(f"{name} is too long for an interface")
-        place = Place(self, name, mac)
-        netns.create(place.namespace)
-        peer: dict[str, Any] = {"ifname": INTERFACE, "net_ns_fd": place.namespace}
+        namespace = self.run.name(name)
+        netns.create(namespace)
+        peer: dict[str, Any] = {"ifname": INTERFACE, "net_ns_fd": namespace}
         if mac:
             peer["address"] = mac
-        self._route.link("add", ifname=name, kind="veth", peer=peer)
-        self._plug(name)
-        with IPRoute(netns=place.namespace) as route:
-            (link,) = route.link("get", index=_index(route, INTERFACE))
-            place.mac = link.get("address")
-            route.link("set", index=1, state="up")
-            route.link("set", index=link["index"], state="up")
+        with self._lock:
+            self._route.link("add", ifname=name, kind="veth", peer=peer)
+            self._plug(name)
+        place = Place(self, name, namespace)
         if address is not None:
             place.set_address(address)
         self.places[name] = place
@@ -132,13 +135,20 @@ class Network:
 
     def tap(self, name: str) -> str:
         """Plug in a tap, and give its name; the guest's process runs in the switch's namespace (:meth:`command`)."""
-        self._route.link("add", ifname=name, kind="tuntap", mode="tap")
-        self._plug(name)
+        with self._lock:
+            self._route.link("add", ifname=name, kind="tuntap", mode="tap")
+            self._plug(name)
         return name
 
     def pull(self, name: str) -> None:
         """Remove a tap: a guest of another kind stalls on one that was used before."""
-        self._route.link("del", index=_index(self._route, name))
+        with self._lock:
+            self._route.link("del", index=_index(self._route, name))
+
+    def set_port(self, name: str, *, up: bool) -> None:
+        """Switch a port of the switch on or off."""
+        with self._lock:
+            self._route.link("set", index=_index(self._route, name), state="up" if up else "down")
 
     def command(self, *argv: str | Path) -> tuple[str, ...]:
         """Give the command that runs ``argv`` at the switch, where the taps are."""
