@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import BinaryIO, Final, cast
@@ -31,6 +32,7 @@ Settings = Mapping[SlotId, Mapping[str, str | None]]
 _MEND: Final = "Somebody wrote into it, or the disk is bad. Import it again, and give its nodes what comes of it."
 _TOLD: Final = 5  # differences, each with so much of its path
 _PATH_CHARACTERS: Final = 120
+SERVED_S: Final = 60.0  # a round waits for servers that start, at most about so long
 _LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
@@ -57,6 +59,7 @@ class Netboot:
         self._clock = clock
         self._set_devices = set_devices
         self._check = check
+        self._loop = asyncio.get_running_loop()
 
     # --- images ---------------------------------------------------------------------------------------
 
@@ -239,8 +242,24 @@ class Netboot:
             self._work.needs_off(slot)
 
     def _each(self, kind: ChoreKind, slots: Sequence[SlotId], work: Callable[[SlotId, Work], str], by: str) -> Chore:
+        """Work on each node; it is done once the last one could be switched on, and would boot what was made."""
         names = fold(tuple(map(self._state().config.node_name, slots)))
-        return self._chores.start_each(kind, names, lambda slot, one: self._done(work(slot, one)), tuple(slots), by=by)
+        last = slots[-1]
+
+        def each(slot: SlotId, one: Work) -> str:
+            try:
+                return work(slot, one)
+            finally:
+                if slot == last:
+                    one.phase("serve", None, "")
+                    self._serve()
+
+        return self._chores.start_each(kind, names, each, tuple(slots), by=by)
+
+    def _serve(self) -> None:
+        """Have the steward serve what is there now, and wait for it (in a thread)."""
+        with contextlib.suppress(TimeoutError):  # what keeps it is a fault of its own
+            asyncio.run_coroutine_threadsafe(self._steward.served(), self._loop).result(SERVED_S)
 
     def _done(self, result: str) -> str:
         self._steward.wake_from_thread()

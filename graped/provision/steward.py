@@ -63,6 +63,8 @@ class Steward:
         self._off: frozenset[SlotId] = frozenset()
         self._exported: tuple[Export, ...] | None = None
         self._old: set[str] = set()  # nodes with roots that perhaps nobody needs any more
+        self._begun = self._ended = 0  # rounds
+        self._round_ended = asyncio.Condition()
         self.records: dict[str, RootRecord] = {}
         self.images: tuple[ImageRecord, ...] = ()
         self.broken_roots: dict[str, str] = {}  # node -> why its root cannot be served
@@ -75,6 +77,13 @@ class Steward:
         """Have a round now; asked by work in a thread."""
         self._faults.call(self.wake)
 
+    async def served(self) -> None:
+        """Wait until everything that there is now has been exported and can be booted: one whole round from now."""
+        self.wake()
+        target = self._begun + 1
+        async with self._round_ended:
+            await self._round_ended.wait_for(lambda: self._ended >= target)
+
     async def run(self) -> None:
         """Go round until cancelled."""
         await asyncio.to_thread(self._recover)
@@ -84,7 +93,11 @@ class Steward:
             state = self._engine.state
             if state.config is not config:
                 config, self._tried = state.config, {}
+            self._begun += 1
             await self._round(state)
+            async with self._round_ended:
+                self._ended = self._begun
+                self._round_ended.notify_all()
             await self._pause(state)
 
     async def _pause(self, state: State) -> None:
