@@ -30,12 +30,14 @@ from graped.provision.sightings import Sightings, Stranger
 
 log = logging.getLogger("graped.provision")
 
-LOG_S: Final = 0.2
+LOG_S: Final = 0.5  # while nobody boots
+BOOT_LOG_S: Final = 0.05  # while somebody does: each board that leaves TFTP lets another one be switched on
 NFS_S: Final = 0.5
 SSH_S: Final = 0.5
 SSH_TIMEOUT_S: Final = 3.0
 SSH_AT_ONCE: Final = 16
 STRANGER_S: Final = 3600.0  # a MAC address that nobody knows is told of so often at most
+_LOADING: Final = frozenset({Stage.POWERED, Stage.DHCP, Stage.TFTP})
 _MOUNTS_NEXT: Final = frozenset({Stage.TFTP, Stage.KERNEL})
 
 
@@ -89,9 +91,12 @@ class Watch:
                 self._keep_up()
                 for line in tail.lines():
                     self._take(reader, line)
-                await asyncio.sleep(LOG_S)
+                await asyncio.sleep(BOOT_LOG_S if self._somebody_boots() else LOG_S)
         finally:
             tail.close()
+
+    def _somebody_boots(self) -> bool:
+        return any(self._stage(slot) in _LOADING for slot in self._addresses)
 
     def _take(self, reader: Reader, line: str) -> None:
         seen = reader.feed(line)
