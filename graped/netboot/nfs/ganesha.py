@@ -56,9 +56,10 @@ class Ganesha:
         core_changed = self._write(wanted)
         changes = ganesha_conf.changes(before, wanted)
         restart = core_changed and self._servers.running(self._spec) is not None
+        served, self._served = self._served, None  # not known until all has gone well
         if self._start(restart=restart):
             changes.append("started NFS-Ganesha")
-        elif wanted != self._served:  # also at graped's own start: whether the server has read the file is not known
+        elif wanted != served:  # also at graped's own start, and after anything was refused
             self._reread()
         self._served = wanted
         return changes
@@ -67,7 +68,10 @@ class Ganesha:
         """Start it anew where it died, and tell a port mapper that has forgotten it."""
         if not (self._folder / "ganesha.conf").exists():
             return []
-        return ["started NFS-Ganesha again"] if self._start() else []
+        served, self._served = self._served, None
+        started = self._start()
+        self._served = served
+        return ["started NFS-Ganesha again"] if started else []
 
     def check(self, exports: Sequence[Export]) -> list[str]:
         """Ask the server and the port mapper; look for folders that are not there."""

@@ -7,10 +7,12 @@ graped runs in a namespace of its own under systemd: the unit ``grape-root@NODE-
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import re
 import sys
 import time
+import uuid
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +32,7 @@ OPTIONS: Final = "index=on,nfs_export=on,redirect_dir=on,metacopy=off,nosuid,nod
 BUSY_TRIES: Final = 50
 BUSY_PAUSE_S: Final = 0.2
 _BUSY_WORDS: Final = ("busy", "already mounted")  # how mount(8) says EBUSY; the second where a source has this name
+ID: Final = "trusted.overlay.uuid"  # of 16 bytes; kernels before 6.6 pass over it
 _SPECIAL: Final = re.compile(r'[,:\\"\s]')  # what has a meaning in the options of an overlay
 
 
@@ -55,6 +58,8 @@ def mount(layout: Layout, node: str, generation: str, runner: Runner) -> None:
 
 def mount_overlay(lower: Path, home: Path, source: str, runner: Runner) -> None:
     """Mount ``home/fs`` of ``lower``, ``home/upper`` and ``home/work``; wait a little while they are in use."""
+    with contextlib.suppress(OSError):  # what is wrong there, mount(8) tells in its words
+        own_id(home / "upper")
     places = f"lowerdir={lower},upperdir={home / 'upper'},workdir={home / 'work'}"
     argv = ("mount", "-t", "overlay", source, "-o", f"{OPTIONS},{places}", str(home / "fs"))
     for left in range(BUSY_TRIES, -1, -1):
@@ -65,6 +70,17 @@ def mount_overlay(lower: Path, home: Path, source: str, runner: Runner) -> None:
             if not left or not any(words in error.detail for words in _BUSY_WORDS):
                 raise
         time.sleep(BUSY_PAUSE_S)
+
+
+def own_id(upper: Path, *, anew: bool = False) -> None:
+    """Give an overlay that is not mounted an id of its own, which its ``statfs`` shows; keep the one it has.
+
+    NFS-Ganesha tells file systems apart by it, and refuses the second of two with one id. The kernel gives none to an
+    overlay that an older kernel has mounted, and a copy has that of what it was copied of (``anew``).
+    Source: overlayfs.rst, "UUID and fsid".
+    """
+    if anew or ID not in os.listxattr(upper):
+        os.setxattr(upper, ID, uuid.uuid4().bytes)
 
 
 def unmount(layout: Layout, node: str, generation: str, runner: Runner) -> None:

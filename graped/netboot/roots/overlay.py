@@ -19,6 +19,7 @@ from graped.errors import BadImage
 from graped.files import remove_tree
 from graped.netboot.images.copy import measure
 from graped.netboot.images.space import Space
+from graped.netboot.roots.mounting import own_id
 from graped.netboot.roots.strategies import Way
 from graped.runner import Runner
 from graped.work import Work
@@ -51,6 +52,7 @@ class Overlay(Way):
         argv = ("cp", "-a", "--reflink=auto", "--sparse=auto", "--", *layers, str(home))
         self._runner.run(argv, timeout_s=COPY_TIMEOUT_S)
         work.check()
+        own_id(home / "upper", anew=True)
         if index.is_dir():
             _clean_index(home / "index")
             (home / "index").rename(home / "work" / "index")

@@ -18,8 +18,11 @@ from graped.errors import ServerError
 from graped.netboot.nfs.exports import Export
 from graped.netboot.nfs.ganesha import Ganesha, spec
 from graped.netboot.nfs.traffic import clients_connected
+from graped.netboot.roots.mounting import mount_overlay
+from graped.netboot.roots.overlay import Overlay
 from graped.netboot.servers import ProcessServers
 from graped.runner import SubprocessRunner
+from graped.work import Work
 from tests.netboot.nfs.room import SERVER, Client, Room, room
 
 NEEDED = ("ganesha.nfsd", "rpcbind", "nfs-ls", "mount")
@@ -76,13 +79,15 @@ class Lab:
         assert pid is not None
         return pid
 
-    def overlay(self, name: str) -> None:
-        home = self.root(name).parent
-        for part in ("upper", "work", "fs"):
-            (home / part).mkdir(parents=True)
-        options = f"lowerdir={self.folder / 'base'},upperdir={home / 'upper'},workdir={home / 'work'}"
-        options += ",index=on,nfs_export=on,redirect_dir=on"
-        subprocess.run(["mount", "-t", "overlay", "test", "-o", options, str(home / "fs")], check=True, timeout=20)
+    def overlay(self, name: str, *, copy_of: str = "") -> None:
+        """Make and mount a root as graped does."""
+        home, way = self.root(name).parent, Overlay(SubprocessRunner())
+        home.mkdir(parents=True)
+        if copy_of:
+            way.clone(self.root(copy_of).parent, home, Work())
+        else:
+            way.make(self.folder / "base", home, Work())
+        mount_overlay(self.folder / "base", home, "test", SubprocessRunner())
 
 
 @pytest.fixture(scope="module")
@@ -248,6 +253,55 @@ def test_a_folder_that_is_not_there_is_told_and_harms_no_other(lab: Lab) -> None
         lab.apply([*lab.exports, lost])
     assert "big" in lab.nodes[0].ls(lab.exports[0].path)
     assert lab.check([*lab.exports, lost]) == [f"{lost.path} is to be exported but does not exist."]
+
+
+def test_what_was_refused_is_read_again_until_its_cause_is_gone(lab: Lab) -> None:
+    late = lab.export(1, "late", generation=8)
+    ganesha, do = lab.ganesha(), lab.room.server.do
+    do(ganesha.apply, lab.exports)
+    for _ in range(2):
+        with pytest.raises(ServerError, match="refuses an export"):
+            do(ganesha.apply, [*lab.exports[:2], late])
+    do(ganesha.apply, lab.exports)  # the list of before is read again, too
+    assert "big" in lab.nodes[2].ls(lab.exports[2].path)
+    lab.root("late").mkdir(parents=True)
+    do(ganesha.apply, [*lab.exports, late])
+    assert lab.nodes[1].ls(late.path) == []
+
+
+def test_a_server_that_refuses_an_export_when_it_starts_again_heals(lab: Lab) -> None:
+    last = lab.export(1, "last", generation=6)
+    lab.root("last").mkdir(parents=True)
+    ganesha, do = lab.ganesha(), lab.room.server.do
+    do(ganesha.apply, [*lab.exports, last])
+    lab.root("last").rmdir()
+    os.kill(lab.pid(), signal.SIGKILL)
+    wait_for(lambda: any("does not run" in problem for problem in lab.check(lab.exports)))
+    with pytest.raises(ServerError, match="refuses an export"):
+        do(ganesha.ensure)
+    assert "big" in lab.nodes[0].ls(lab.exports[0].path)  # the others are served
+    lab.root("last").mkdir()
+    do(ganesha.apply, [*lab.exports, last])
+    assert lab.nodes[1].ls(last.path) == []
+
+
+@VERSIONS
+def test_a_copy_of_a_root_is_served_beside_it_and_after_it(lab: Lab, version: int, tmp_path: Path) -> None:
+    first, second, third = (f"{name}{version}" for name in ("first", "snapshot", "rollback"))
+    (tmp_path / "note").write_text("kept\n")
+    lab.overlay(first)
+    lab.apply([*lab.exports, old := lab.export(1, first, generation=11)])
+    lab.nodes[1].put(tmp_path / "note", old.path / "note", version)
+    lab.overlay(second, copy_of=first)
+    lab.overlay(third, copy_of=second)
+    subprocess.run(["umount", str(lab.root(second))], check=True, timeout=20)
+    new = lab.export(1, third, generation=13)
+    for exports in ([old, new], [new], [old], [new]):  # also one instead of the other, in one go
+        lab.apply([*lab.exports, *exports])
+        for export in exports:
+            assert lab.nodes[1].cat(export.path / "note", version) == "kept\n"
+    lab.apply([*lab.exports, old])
+    subprocess.run(["umount", str(new.path)], check=True, timeout=20)
 
 
 def test_a_node_that_uses_its_root_is_seen_in_the_traffic(lab: Lab) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 from collections.abc import Callable
@@ -103,3 +104,30 @@ def test_a_copy_is_the_same_tree_and_lives_on_like_the_first(
     check_handles(mount(lower, second))
     for home in (first, second):
         umount(home)
+
+
+def test_a_copy_has_an_id_of_its_own_and_keeps_it(place: Path) -> None:
+    lower, way = place / "lower", Overlay(SubprocessRunner())
+    homes = [Path(tempfile.mkdtemp(dir=place)) for _ in range(3)]
+    way.make(lower, homes[0], Work())
+    mount(lower, homes[0])
+    for source, copy in itertools.pairwise(homes):
+        way.clone(source, copy, Work())
+        mount(lower, copy)
+    ids = [os.statvfs(home / "fs").f_fsid for home in homes]
+    assert len({*ids, os.statvfs(place).f_fsid}) == 4
+    for home in homes:
+        umount(home)
+        mount(lower, home)
+    assert [os.statvfs(home / "fs").f_fsid for home in homes] == ids
+    for home in homes:
+        umount(home)
+
+
+def test_a_root_that_an_older_kernel_has_mounted_gets_an_id_too(place: Path) -> None:
+    lower, home = place / "lower", Path(tempfile.mkdtemp(dir=place))
+    Overlay(SubprocessRunner()).make(lower, home, Work())
+    os.setxattr(home / "upper", "trusted.overlay.impure", b"y")  # what it leaves behind
+    mount(lower, home)
+    assert os.statvfs(home / "fs").f_fsid != os.statvfs(place).f_fsid
+    umount(home)
