@@ -14,14 +14,8 @@ class Bar:
     """One line a phase: its name, how far it is, how much that is, how long it will take."""
 
     def __init__(self, *, color: bool, console: Console | None = None) -> None:
-        self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            TextColumn("{task.fields[amount]}"),
-            TimeRemainingColumn(),
-            console=console or Console(file=sys.stderr, no_color=not color, highlight=False),
-        )
-        self._progress.start()
+        self._console = console or Console(file=sys.stderr, no_color=not color, highlight=False)
+        self._progress = self._begun()
         self._task: TaskID | None = None
         self._phase = ""
 
@@ -30,6 +24,8 @@ class Bar:
         if not phase:
             return
         text = amount(done, total, unit) if done or total else ""
+        if not self._progress.live.is_started:  # it was closed: a picture of its own, below what came between
+            self._progress, self._task = self._begun(), None
         if self._task is None or phase != self._phase:
             self._end()
             self._task = self._progress.add_task(phase, total=total, amount=text)
@@ -37,8 +33,21 @@ class Bar:
         self._progress.update(self._task, completed=done, total=total, amount=text)
 
     def close(self) -> None:
-        """Leave the last picture on the screen."""
+        """Leave the last picture on the screen; what is shown afterwards begins below it."""
         self._progress.stop()
+
+    def _begun(self) -> Progress:
+        """Begin to draw. What is data goes where it should: rich would send our stdout to stderr meanwhile."""
+        progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TextColumn("{task.fields[amount]}"),
+            TimeRemainingColumn(),
+            console=self._console,
+            redirect_stdout=False,
+        )
+        progress.start()
+        return progress
 
     def _end(self) -> None:
         """Let the phase before stand still."""

@@ -49,7 +49,7 @@ def job_hint(job: Json) -> str:
     return f"The job goes on; grapecli jobs show {job['id']} shows it, grapecli jobs cancel {job['id']} cancels it."
 
 
-def _ask(client: Client, deadline: Deadline, path: str, **query: object) -> Any:
+def ask(client: Client, deadline: Deadline, path: str, **query: object) -> Any:
     """Ask, and again while graped restarts: what became of a job is told after it. Raises Unreachable."""
     patience: Deadline | None = None
     while True:
@@ -71,7 +71,7 @@ def job(client: Client, job: Json, deadline: Deadline) -> Iterator[Json]:
         deadline.check(f"Job {job['id']} is still {job['outcome']}", job_hint(job))
         time.sleep(min(PAUSE_S, deadline.left_s()))
         wait_s = round(deadline.left_s(), 3)
-        job = _ask(client, deadline, f"/v1/jobs/{job['id']}", wait_s=wait_s, differs_from=job["version"])
+        job = ask(client, deadline, f"/v1/jobs/{job['id']}", wait_s=wait_s, differs_from=job["version"])
 
 
 def boot(client: Client, names: list[str], deadline: Deadline, every_s: float = POLL_S) -> Iterator[dict[str, Json]]:
@@ -82,7 +82,7 @@ def boot(client: Client, names: list[str], deadline: Deadline, every_s: float = 
     wanted = set(names)
     patience, before = Deadline(PATIENCE_S), None
     while True:
-        status = _ask(client, deadline, "/v1/status")
+        status = ask(client, deadline, "/v1/status")
         nodes = {node["name"]: node for node in status["nodes"] if node["name"] in wanted}
         yield nodes
         stages = [(node["stage"], node["stage_reason"], node["fetched"]) for node in nodes.values()]
@@ -92,7 +92,7 @@ def boot(client: Client, names: list[str], deadline: Deadline, every_s: float = 
         patience.check("Not every node is up, and none has come any further", BOOT_HINT)
         time.sleep(min(PAUSE_S, deadline.left_s()))
         wait_s = round(min(every_s, deadline.left_s()), 3)
-        _ask(client, deadline, "/v1/revision", differs_from=status["revision"], wait_s=wait_s)
+        ask(client, deadline, "/v1/revision", differs_from=status["revision"], wait_s=wait_s)
 
 
 def judge_boot(node: Json | None) -> tuple[str, str] | None:

@@ -10,6 +10,7 @@ from grapecli.images import complete_images
 from grapecli.session import Session
 
 _ref = click.argument("ref", metavar="IMAGE", shell_complete=complete_images)
+_quiet = click.option("--quiet", "-q", is_flag=True, help="Do not show what runs inside writes; only what is made.")
 
 
 @click.command("verify", cls=Command)
@@ -23,25 +24,35 @@ def verify(session: Session, ref: str, wait: bool, timeout: float | None) -> int
 
 
 @click.command("prepare", cls=Command)
+@_quiet
 @working.options
 @_ref
 @pass_session
-def prepare(session: Session, ref: str, wait: bool, timeout: float | None) -> int:
+def prepare(session: Session, ref: str, quiet: bool, wait: bool, timeout: float | None) -> int:
     """Make a version that is ready for netbooting: SSH on, no SD card in fstab, what netboot.prepare says."""
     job = session.client().post(f"/v1/images/{ref}/prepare")
-    return working.finish(session, job, wait=wait, timeout=timeout)
+    return working.finish(session, job, wait=wait, timeout=timeout, hear=not quiet)
 
 
 @click.command("exec", cls=Command, context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
 @click.option("--name", metavar="NAME", help="Name of the new version (default: that of the image).")
+@_quiet
 @working.options
 @_ref
 @click.argument("argv", metavar="COMMAND...", nargs=-1, required=True, type=click.UNPROCESSED)
 @pass_session
 def execute(
-    session: Session, ref: str, argv: tuple[str, ...], name: str | None, wait: bool, timeout: float | None
+    session: Session,
+    ref: str,
+    argv: tuple[str, ...],
+    name: str | None,
+    quiet: bool,
+    wait: bool,
+    timeout: float | None,
 ) -> int:
     """Run a command as root inside an image; what it leaves is a new version. Nothing is made if it fails.
+
+    What the command writes is shown as it comes; the last line on stdout is the version that was made.
 
     \b
       grapecli image exec bookworm -- apt-get install -y vim
@@ -51,7 +62,7 @@ def execute(
     if not words:
         raise click.UsageError("COMMAND is missing.")
     job = session.client().post(f"/v1/images/{ref}/exec", {"argv": list(words), "name": name})
-    return working.finish(session, job, wait=wait, timeout=timeout)
+    return working.finish(session, job, wait=wait, timeout=timeout, hear=not quiet)
 
 
 @click.command("commit", cls=Command)

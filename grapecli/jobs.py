@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import click
 
-from grapecli import result, table, times
+from grapecli import follow, result, table, times
 from grapecli.frame import Group, pass_session
-from grapecli.session import Session
+from grapecli.hearing import Hearing
+from grapecli.session import Session, flush
 from grapecli.working import amount, nodes_line
 
 TYPE_CHECKING = False
@@ -108,6 +110,26 @@ def _task(task: Json) -> tuple[table.Cell, ...]:
     word = task["result"] or task["step"]
     step = (word, {"done": "green", "failed": "red"}.get(word, ""))
     return (task["name"], step, task["observed"], task["reason"], ", ".join(task["way"]))
+
+
+@jobs.command("output")
+@click.option("--follow", "-f", "following", is_flag=True, help="Go on until the job ends.")
+@click.argument("job_id", metavar="ID", type=click.IntRange(0))
+@pass_session
+def show_output(session: Session, job_id: int, following: bool) -> None:
+    """Show what the command of a job writes: image exec, scripts of image prepare. The last 1000 lines are kept."""
+    hearing, endless = Hearing(session, job_id), follow.Deadline(None)
+    told = hearing.ask(endless)
+    while True:
+        if session.json:
+            session.print_json(told)
+            flush()
+        else:
+            hearing.show(told)
+        if told["ended"] or not following:
+            return
+        time.sleep(follow.PAUSE_S)
+        told = hearing.ask(endless, follow.POLL_S)
 
 
 @jobs.command("cancel")

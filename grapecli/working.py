@@ -11,6 +11,7 @@ from grapecli import exits, follow
 from grapecli.failure import Interrupted
 from grapecli.fold import fold
 from grapecli.frame import span
+from grapecli.hearing import Hearing
 from grapecli.session import Session
 from graped.errors import TimedOut, Unreachable
 
@@ -95,10 +96,19 @@ def choose(session: Session) -> View:
     return Lines()
 
 
-def finish(session: Session, job: Json, *, wait: bool, timeout: float | None, view: View | None = None) -> int:
+def finish(
+    session: Session,
+    job: Json,
+    *,
+    wait: bool,
+    timeout: float | None,
+    view: View | None = None,
+    hear: bool = False,
+) -> int:
     """See an accepted job to its end, or only say that it was accepted. Returns the exit code.
 
-    Raises: TimedOut, Unreachable, Interrupted; the job goes on.
+    ``hear``: what its command writes is shown, too, or is in the JSON. Raises: TimedOut, Unreachable, Interrupted; the
+    job goes on.
     """
     if not wait:
         if session.json:
@@ -107,11 +117,16 @@ def finish(session: Session, job: Json, *, wait: bool, timeout: float | None, vi
             session.print(f"job {job['id']} accepted: {job['kind']} {job['subject']}")
         return exits.OK
     view = view or choose(session)
+    deadline = follow.Deadline(timeout)
+    hearing = Hearing(session, job["id"]) if hear else None
     try:
-        for now in follow.job(session.client(), job, follow.Deadline(timeout)):
-            job, progress = now, now["progress"]
-            if progress is not None:
-                view.show(_phase(job), progress["done"], progress["total"], progress["unit"])
+        for now in follow.job(session.client(), job, deadline):
+            job = now
+            if hearing and not session.json:
+                hearing.show_more(deadline, before=view.close)  # a bar and lines do not go together
+            _show(job, view, but="lines" if hearing and hearing.heard else None)  # they tell enough of themselves
+        if hearing and session.json:
+            job = hearing.of(job, deadline)
     except KeyboardInterrupt:
         raise Interrupted(f"Job {job['id']} goes on.", hint=follow.job_hint(job)) from None
     except (TimedOut, Unreachable):
@@ -121,6 +136,13 @@ def finish(session: Session, job: Json, *, wait: bool, timeout: float | None, vi
     finally:
         view.close()
     return ended(session, job)
+
+
+def _show(job: Json, view: View, *, but: str | None) -> None:
+    """Show how far a job is, unless that is counted in what needs no showing."""
+    progress = job["progress"]
+    if progress is not None and progress["unit"] != but:
+        view.show(_phase(job), progress["done"], progress["total"], progress["unit"])
 
 
 def _phase(job: Json) -> str:

@@ -22,8 +22,11 @@ class Progress:
 class Work:
     """Handed to whatever takes long. Called in the thread that works; ``cancel`` may come from any other."""
 
-    def __init__(self, tell: Callable[[Progress], None] = lambda _: None) -> None:
+    def __init__(
+        self, tell: Callable[[Progress], None] = lambda _: None, say: Callable[[str], None] = lambda _: None
+    ) -> None:
         self._tell = tell
+        self.say = say  # takes a line that a program has written
         self._stop = threading.Event()
         self.progress = Progress(phase="")
 

@@ -105,6 +105,13 @@ class Provision(Protocol):
     async def snapshot_nodes(self, slots: Sequence[SlotId], label: str, *, by: str) -> Chore: ...  # raises NodeOn
     async def rollback_nodes(self, slots: Sequence[SlotId], label: str | None, *, by: str) -> Chore: ...  # NodeOn
 
+    def output(self, job: int, after: int) -> tuple[Sequence[str], int]:
+        """Tell what the command of a job wrote behind line ``after``, as far as it is kept; and the last line's number.
+
+        Nothing and 0 where it has none, or none is kept any more.
+        """
+        ...
+
     async def doctor(self) -> Sequence[types.Check]: ...
 
 

@@ -258,6 +258,16 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JobOutput:
+    """What a command that a job runs inside an image has written. The last lines are kept, in memory alone."""
+
+    lines: tuple[str, ...]  # without control characters; long ones are cut
+    last: int  # the number of the last line that was written: ask on with ``after`` it
+    left_out: int  # lines behind ``after`` that are not kept any more
+    ended: bool  # the job has ended: nothing will follow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One line of the event log. Ids grow and are never used twice."""
 

@@ -11,7 +11,7 @@ import contextlib
 import io
 import threading
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO
 
 from graped.api.request_id import current_request_id
@@ -22,12 +22,14 @@ from graped.engine import Engine
 from graped.errors import Cancelled, Conflict, Stopping
 from graped.model import SlotId
 from graped.provision.failures import failure_of
+from graped.provision.output import Output
 from graped.provision.uploads import Upload
 from graped.work import Progress, Work
 
 AT_ONCE = 3  # the master's disk is not faster with more
 UPLOADS = 4  # they do not wait for a turn: somebody sits at the other end
 _READ_BYTES = 256 * 1024
+OUTPUTS = 8  # jobs that have ended, of which it is still known what their programs wrote
 TELL_S = 0.25  # progress is told so often at most
 STOP_S = 5.0  # how long a stop waits for work to end
 
@@ -39,7 +41,7 @@ class _Running:
     """One chore: ``thread`` once it has its turn."""
 
     id: int
-    work: Work = field(default_factory=Work)
+    work: Work
     slot: SlotId | None = None  # the node that is worked on now
     thread: bool = False
     task: asyncio.Task[None] | None = None
@@ -54,6 +56,7 @@ class Chores:
         self._turn = asyncio.Semaphore(at_once)
         self._uploads_left = uploads
         self._running: dict[int, _Running] = {}
+        self._outputs: dict[int, Output] = {}  # of what runs, and the last of those that ended
         self._closing = False
         engine.cancel_chore = self._cancel
 
@@ -63,7 +66,7 @@ class Chores:
         """Have ``work`` done in a thread; what it returns is the chore's result.
 
         It looks at ``Work.check`` now and then, and undoes what it had begun when that raises Cancelled. A GrapeError
-        is how it fails; any other error is a bug, told as ``internal`` and logged.
+        is how it fails; any other error is a bug, told as ``internal`` and logged. Lines for ``Work.say`` are kept.
         """
         return self._begin(kind, subject, lambda running: work(running.work), by=by, slots=slots, turn=self._turn)
 
@@ -113,6 +116,11 @@ class Chores:
             feeding.result()
         return self._engine.state.chores.get(chore.id, chore)
 
+    def output(self, number: int, after: int) -> tuple[tuple[str, ...], int]:
+        """Tell what programs of a job wrote behind line ``after``, as far as it is kept; and the last line's number."""
+        output = self._outputs.get(number)
+        return ((), 0) if output is None else output.after(after)
+
     async def close(self, within_s: float = STOP_S) -> None:
         """Ask all work to end, and wait so long for it; what then still runs is told as interrupted and left alone."""
         self._closing = True
@@ -137,7 +145,8 @@ class Chores:
         if self._closing:
             raise Stopping("graped is stopping")
         chore = self._engine.begin_chore(kind, subject, by=by, slots=slots, request_id=current_request_id())
-        running = self._running[chore.id] = _Running(chore.id)
+        output = self._outputs[chore.id] = Output()
+        running = self._running[chore.id] = _Running(chore.id, Work(say=output.say))
         running.task = asyncio.create_task(self._run(running, call, turn))
         return chore
 
@@ -230,7 +239,13 @@ class Chores:
 
     def _end(self, running: _Running, outcome: Outcome, *, result: str = "", failure: Failure | None = None) -> None:
         self._running.pop(running.id, None)
+        self._forget()
         self._engine.post(ChoreEnded(chore=running.id, outcome=outcome, result=result, failure=failure))
+
+    def _forget(self) -> None:
+        """Let the output of older jobs go."""
+        for number in [one for one in self._outputs if one not in self._running][:-OUTPUTS]:
+            del self._outputs[number]
 
 
 def _reading(upload: Upload, call: Callable[[BinaryIO, Work], str], work: Work) -> str:

@@ -123,7 +123,7 @@ class Netboot:
         wanted = self._state().config.netboot.prepare
 
         def make(work: Work) -> str:
-            return self._seen(prepare.prepare(store, record, wanted, work))
+            return self._seen(prepare.prepare(store, record, wanted, work, work.say))
 
         return self._chores.start(ChoreKind.IMAGE_PREPARE, record.ref, make, by=by)
 
@@ -134,9 +134,14 @@ class Netboot:
             raise RequestError("no command was given")
 
         def run(work: Work) -> str:
-            return self._seen(execute.execute(store, record, words, name or record.name, work, network=True))
+            made = execute.execute(store, record, words, name or record.name, work, work.say, network=True)
+            return self._seen(made)
 
         return self._chores.start(ChoreKind.IMAGE_EXEC, record.ref, run, by=by)
+
+    def output(self, job: int, after: int) -> tuple[Sequence[str], int]:
+        """Tell what the command of a job wrote behind line ``after``, and the number of its last line."""
+        return self._chores.output(job, after)
 
     async def workspaces(self) -> Sequence[types.Workspace]:
         """List what was opened and neither committed nor dropped."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+import threading
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from functools import cached_property
@@ -40,6 +41,8 @@ class Provision:
         self.set: list[tuple[tuple[SlotId, ...], types.NodeChanges]] = []
         self.by: list[str] = []
         self.largest_chunk = 0
+        self.may_go = threading.Event()  # what is run waits for it behind each line
+        self.may_go.set()
         self.shell: tuple[str, ...] = (sys.executable, "-c", "raise SystemExit(3)")
         for number in range(2):
             self._give(SlotId(0, number), self.kept[0].ref)
@@ -140,7 +143,23 @@ class Provision:
 
     async def exec_image(self, ref: str, argv: Sequence[str], *, name: str | None, by: str) -> Chore:
         one = self.image(ref)
-        return self.chores.start(ChoreKind.IMAGE_EXEC, one.ref, lambda work: self._made(one, name or one.name), by=by)
+
+        def work(work: Work) -> str:
+            """Say each word of ``echo``; count with ``seq``."""
+            work.phase("run", unit="lines")
+            program, *words = argv
+            if program == "seq":
+                words = [str(number + 1) for number in range(int(words[0]))]
+            for word in words if program in ("echo", "seq") else ():
+                work.say(word)
+                work.advance(1)
+                assert self.may_go.wait(10)
+            return self._made(one, name or one.name)
+
+        return self.chores.start(ChoreKind.IMAGE_EXEC, one.ref, work, by=by)
+
+    def output(self, job: int, after: int) -> tuple[Sequence[str], int]:
+        return self.chores.output(job, after)
 
     async def commit_workspace(self, workspace: str, name: str | None, *, by: str) -> Chore:
         one = self.image((await self.drop_workspace(workspace)).image)

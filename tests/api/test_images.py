@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -197,6 +198,39 @@ def test_a_job_of_an_image_can_be_cancelled_and_waited_for(served: Served, clien
     assert ended["reason"].startswith("cancelled by uid ")
     with pytest.raises(errors.Conflict):
         client.post(f"/v1/jobs/{chore.id}/cancel")
+
+
+def test_what_a_command_writes_is_told_as_it_comes(served: Served, client: Client) -> None:
+    provision = served.rack.provision
+    assert provision is not None
+    provision.may_go.clear()
+    job = client.post("/v1/images/lite/exec", {"argv": ["echo", "one", "two"]})
+    path = f"/v1/jobs/{job['id']}/output"
+    told = client.get(path, wait_s=5)
+    _fits(types.JobOutput, told)
+    assert told == {"lines": ["one"], "last": 1, "left_out": 0, "ended": False}
+    began = time.monotonic()
+    assert client.get(path, after=1, wait_s=0.3)["lines"] == []
+    assert time.monotonic() - began >= 0.3
+    provision.may_go.set()
+    assert client.get(path, after=1, wait_s=5)["lines"] == ["two"]
+    _done(client, job)
+    assert client.get(path, after=2, wait_s=5) == {"lines": [], "last": 2, "left_out": 0, "ended": True}
+    assert client.get(path)["lines"] == ["one", "two"]
+
+
+def test_lines_that_are_not_kept_are_counted(client: Client) -> None:
+    job = client.post("/v1/images/lite/exec", {"argv": ["seq", "1500"]})
+    _done(client, job)
+    told = client.get(f"/v1/jobs/{job['id']}/output", after=100)
+    assert (told["left_out"], told["lines"][0], told["last"]) == (400, "501", 1500)
+
+
+def test_a_job_without_a_command_has_written_nothing(client: Client) -> None:
+    nothing = {"lines": [], "last": 0, "left_out": 0, "ended": True}
+    assert client.get("/v1/jobs/1/output", wait_s=5) == nothing  # a power command of yesterday
+    with pytest.raises(errors.NotFound):
+        client.get("/v1/jobs/99/output")
 
 
 @pytest.mark.parametrize(

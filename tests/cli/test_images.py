@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -299,6 +300,59 @@ def test_a_timeout_leaves_the_job(run: Run, endless: threading.Event) -> None:
     ran = run("image", "verify", "lite", "--timeout", "0.2")
     assert ran.code == 5
     assert "jobs cancel 10" in ran.err
+
+
+def test_what_a_command_writes_is_shown_as_it_comes(command: list[str], provision: Provision) -> None:
+    provision.may_go.clear()
+    argv = [*command, "image", "exec", "lite", "--", "echo", "one", "two"]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "one\n"  # into a pipe, while it runs
+        assert process.poll() is None
+        provision.may_go.set()
+        rest, told = process.communicate(timeout=20)
+    assert rest.splitlines()[0] == "two"
+    assert rest.splitlines()[1].startswith("lite@")
+    assert process.returncode == 0
+    assert "lines" not in told
+
+
+def test_what_a_command_writes_in_json_and_not_at_all(run: Run, provision: Provision) -> None:
+    ran = run("image", "exec", "--json", "lite", "seq", "1200")
+    assert (ran.json["output"][0], ran.json["output"][-1], ran.json["output_left_out"]) == ("201", "1200", 200)
+    assert (ran.json["outcome"], ran.err) == ("done", "")
+    ran = run("image", "exec", "-q", "lite", "echo", "one")
+    assert ran.out.startswith("lite@")
+    number = run("jobs", "--json").json[-1]["id"]
+    assert run("jobs", "output", str(number)).out == "one\n"
+    assert run("jobs", "output", str(number), "-f").out == "one\n"
+    assert run("jobs", "output", str(number), "--json").json["lines"] == ["one"]
+    assert run("jobs", "output", "999").code == 2
+
+
+def test_lines_that_came_too_fast_are_counted(run: Run, provision: Provision) -> None:
+    ran = run("image", "exec", "lite", "seq", "200000")
+    lines = ran.out.splitlines()
+    assert lines[-2] == "200000"
+    assert "lines are not kept" in ran.err
+
+
+def test_a_job_that_goes_on_is_followed(run: Run, provision: Provision) -> None:
+    provision.may_go.clear()
+    run("image", "exec", "--no-wait", "lite", "echo", "one", "two")
+    number = run("jobs", "--json").json[-1]["id"]
+    threading.Timer(0.5, provision.may_go.set).start()
+    assert run("jobs", "output", "--follow", str(number)).out == "one\ntwo\n"
+
+
+def test_a_bar_ends_before_what_a_command_writes(command: list[str], provision: Provision) -> None:
+    threading.Timer(1.0, provision.may_go.set).start()
+    provision.may_go.clear()
+    code, shown = in_terminal([*command, "image", "exec", "lite", "--", "echo", "one", "two"])
+    assert code == 0
+    lines = [re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", line).strip() for line in shown.splitlines()]
+    assert lines[-3:-1] == ["one", "two"]
+    assert lines[-1].startswith("lite@")
 
 
 def test_a_terminal_gets_a_bar(command: list[str], served: Served, tmp_path: Path) -> None:

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 import socket
+import subprocess
+import sys
 import tarfile
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ import pytest
 from graped.api.client import Client
 from graped.store.store import JOB_WITHIN_S
 from tests.live.daemon import Daemon
+from tests.netboot.images.tiny import tiny_root
 
 pytestmark = [
     pytest.mark.lab,
@@ -119,3 +122,31 @@ def test_an_import_that_a_stop_cuts_is_interrupted_and_leaves_nothing(daemon: Da
     assert (job["kind"], job["subject"], job["outcome"]) == ("image.import", "cut", "interrupted")
     assert list((daemon.state / "netboot" / "images").iterdir()) == []
     assert daemon.client().get("/v1/images") == []
+
+
+def test_what_a_command_in_an_image_writes_is_seen_while_it_runs(daemon: Daemon, tmp_path: Path) -> None:
+    assert daemon.cli("image", "import", str(tiny_root(tmp_path / "tiny")), "--name", "tiny").returncode == 0
+    script = "echo begun; while ! [ -e /go ]; do sleep 0.1; done; echo seen > /etc/new; printf 'a\\377b\\n'"
+    argv = [
+        sys.executable,
+        "-m",
+        "grapecli",
+        "--socket",
+        str(daemon.socket),
+        "image",
+        "exec",
+        "tiny",
+        "sh",
+        "-c",
+        script,
+    ]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "begun\n"
+        (draft,) = (daemon.state / "netboot" / "images").glob(".partial-*")
+        (draft / "root" / "go").touch()
+        rest, _ = process.communicate(timeout=30)
+    line, ref = rest.splitlines()
+    assert line == "a\ufffdb"
+    assert process.returncode == 0
+    assert (daemon.state / "netboot" / "images" / ref / "root" / "etc" / "new").read_text() == "seen\n"

@@ -15,7 +15,7 @@ from graped.core.jobs import Outcome, Result
 from graped.engine import Engine
 from graped.errors import BadImage, Conflict, NoSpace
 from graped.model import SlotId
-from graped.provision.chores import Chores
+from graped.provision.chores import OUTPUTS, Chores
 from graped.work import Work
 from tests.api.rack import Rack
 
@@ -280,3 +280,29 @@ def test_so_many_uploads_at_once_and_no_more() -> None:
         await chores.start_upload(ChoreKind.IMAGE_IMPORT, "z", work, pieces(1, 10, []), by="uid 0")
 
     run(story, uploads=1)
+
+
+def test_what_a_job_says_is_kept_while_it_runs_and_for_a_while_after() -> None:
+    go = threading.Event()
+
+    def work(work: Work) -> str:
+        work.say("one")
+        work.advance(1)
+        assert go.wait(5)
+        work.say("two")
+        return ""
+
+    async def story(chores: Chores, engine: Engine) -> None:
+        first = chores.start(ChoreKind.IMAGE_EXEC, "x", work, by="uid 0").id
+        while chores.output(first, 0) != (("one",), 1):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+        go.set()
+        await ended(engine, first)
+        assert chores.output(first, 1) == (("two",), 2)
+        assert chores.output(first + 1, 0) == ((), 0)
+        for _ in range(OUTPUTS):
+            assert chores.output(first, 0)[1] == 2
+            await ended(engine, chores.start(ChoreKind.IMAGE_EXEC, "x", work, by="uid 0").id)
+        assert chores.output(first, 0) == ((), 0)
+
+    run(story)

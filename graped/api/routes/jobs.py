@@ -68,6 +68,23 @@ async def job(
     return answer(types.Job, view)
 
 
+@router.get("/v1/jobs/{id}/output", response_model=types.JobOutput, responses=errors(404))
+async def output(
+    request: Request, backend: BackendOf, id: PathId, after: Id = None, wait_s: WaitS = 0.0
+) -> Response:  # fmt: skip
+    """Tell what a job's command has written behind line ``after``; with ``wait_s`` once there is some, or it ended."""
+    deadline = backend.clock.monotonic() + wait_s
+    while True:
+        told = _output(backend, await _view(backend, id), after or 0)
+        left = deadline - backend.clock.monotonic()
+        if told.lines or told.ended or left <= 0 or stopping(request).is_set():
+            break
+        await changed(request, backend, backend.state.revision, left)  # a line is progress, which is a change
+        if await request.is_disconnected():
+            break
+    return answer(types.JobOutput, told)
+
+
 @router.post("/v1/jobs/{id}/cancel", response_model=types.Job, responses=errors(404, 409))
 async def cancel(request: Request, backend: BackendOf, id: PathId) -> Response:
     """Cancel what of a job still waits; long work ends a little later, a byte on its way to a port goes on."""
@@ -84,6 +101,12 @@ async def _view(backend: Backend, number: int) -> types.Job:
     if job is None:
         raise NotFound(f"there is no job {number}", hint="`grapecli jobs` lists them")
     return job_views.job(backend.state, backend.clock, job)
+
+
+def _output(backend: Backend, job: types.Job, after: int) -> types.JobOutput:
+    lines, last = ((), 0) if backend.provision is None else backend.provision.output(job.id, after)
+    left_out = max(0, last - after - len(lines))
+    return types.JobOutput(lines=tuple(lines), last=last, left_out=left_out, ended=job.ended is not None)
 
 
 def _known(state: State, number: int) -> Job | Chore | None:

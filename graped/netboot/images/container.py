@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import selectors
 import signal
 import subprocess
@@ -20,6 +21,9 @@ LAST_LINES: Final = 5  # told in the error
 LINE_BYTES: Final = 8192  # what is longer is told in pieces
 LOOK_S: Final = 0.1  # how soon a cancel is seen
 END_S: Final = 10.0  # for the kernel to end what is inside
+# ECMA-48: control sequences and operating system commands; then what is left of the control characters but the tab
+_ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)")
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 OnLine = Callable[[str], None]
 
@@ -124,8 +128,9 @@ def _listen(child: subprocess.Popen[bytes], pipe: IO[bytes], work: Work, heard: 
 
 
 def _text(line: bytes) -> str:
-    """A line as a terminal would show it in the end: what was written over is left out."""
-    return line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
+    """A line as a terminal would show it in the end, with nothing left in it that moves or colours a terminal."""
+    text = line.rstrip(b"\r").rpartition(b"\r")[2].decode(errors="replace")
+    return _CONTROL.sub("\ufffd", _ESCAPES.sub("", text))
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:

@@ -47,6 +47,11 @@ def test_a_line_that_is_written_over_is_told_as_it_ends(root: Path) -> None:
     assert said(root, r"printf '10%%\r50%%\rdone\r\n'; printf '\377\n'") == ["done", "�"]
 
 
+def test_nothing_that_moves_or_colours_a_terminal_is_told(root: Path) -> None:
+    script = r"printf '\033[1;31mred\033[0m\tx\n\033]0;title\007plain\n\001\377\302\233\n\303\244\n'"
+    assert said(root, script) == ["red\tx", "plain", "\ufffd\ufffd\ufffd", "ä"]
+
+
 def test_an_endless_line_is_told_in_pieces(root: Path) -> None:
     lines = said(root, "dd if=/dev/zero bs=1024 count=64 2>/dev/null")
     assert sum(map(len, lines)) == 65536
