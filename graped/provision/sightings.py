@@ -31,6 +31,8 @@ _NEEDED: Final = re.compile(
     r"bootcode\.bin|start\w*\.elf|fixup\w*\.dat|(?:kernel|initramfs)\w*(?:\.img)?|bcm\w[\w-]*\.dtb"
     r"|boot\.ipxe|vmlinu.*|initrd.*"
 )
+DENIED_AT_MOST: Final = 100  # paths are what clients ask for
+_FOLDER: Final = "Is a directory"  # a Pi asks for overlays/, too
 _BEFORE_TFTP: Final = frozenset({None, Stage.POWERED, Stage.DHCP})
 
 
@@ -42,6 +44,15 @@ class Stranger:
     vendor: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """A boot file is there and dnsmasq may not read it; ``slot`` where it is one of a node's own folder."""
+
+    path: str
+    why: str
+    slot: SlotId | None
+
+
 class Sightings:
     """Knows whose MAC and address is whose. ``size_of`` tells the bytes of a file that was sent."""
 
@@ -51,6 +62,7 @@ class Sightings:
         self._by_ip: Mapping[IPv4Address, SlotId] = {}
         self._tftp = Path("/")
         self._models: dict[SlotId, Model] = {}
+        self._denied: set[str] = set()  # told of, and not sent since
 
     def know(self, layout: NetPlan) -> None:
         """Take who is who from the newest plan."""
@@ -58,8 +70,8 @@ class Sightings:
         self._by_ip = {node.address: node.slot for node in layout.nodes}
         self._tftp = Layout(layout.folder).tftp
 
-    def take(self, seen: log.Event, stage_of: Callable[[SlotId], Stage | None]) -> Iterator[Event | Stranger]:
-        """Turn one thing seen into what the core is told."""
+    def take(self, seen: log.Event, stage_of: Callable[[SlotId], Stage | None]) -> Iterator[Event | Stranger | Denied]:
+        """Turn one thing seen into what the core is told, or people are."""
         match seen:
             case log.Discover(ignored=True):
                 yield Stranger(mac=seen.mac, vendor=seen.vendor)
@@ -70,6 +82,8 @@ class Sightings:
                 if self._models.get(slot) is not seen.model:
                     self._models[slot] = seen.model
                     yield BootSeen(slot=slot, what=BootFact.MODEL, model=seen.model)
+            case log.FileDenied() if self._is_news(seen):
+                yield Denied(path=seen.path, why=seen.why, slot=self._by_mac.get(self._folder_of(seen.path)))
             case log.FileSent() | log.FileMissing() if seen.ip in self._by_ip:
                 yield from self._file(self._by_ip[seen.ip], seen, stage_of)
             case _:
@@ -92,11 +106,24 @@ class Sightings:
     ) -> Iterator[Event]:
         if stage_of(slot) in _BEFORE_TFTP:
             yield StageSeen(slot=slot, stage=Stage.TFTP)
+        self._denied.discard(seen.path)
         name = self._below_its_folder(seen.path)
         if isinstance(seen, log.FileSent):
             yield BootSeen(slot=slot, what=BootFact.FILE, path=name, size_bytes=self._size_of(seen.path) or 0)
         elif _NEEDED.fullmatch(name):
             yield BootSeen(slot=slot, what=BootFact.MISSING, path=name)
+
+    def _is_news(self, seen: log.FileDenied) -> bool:
+        """Whether a file that may not be read is told of: once, until it could be sent. A folder is no file."""
+        if seen.why == _FOLDER or seen.path in self._denied or len(self._denied) >= DENIED_AT_MOST:
+            return False
+        self._denied.add(seen.path)
+        return True
+
+    def _folder_of(self, path: str) -> str:
+        """The MAC address whose folder a file is in, "" where it is in none."""
+        below = Path(path)
+        return below.relative_to(self._tftp).parts[0].replace("-", ":") if self._tftp in below.parents else ""
 
     def _below_its_folder(self, path: str) -> str:
         below = Path(path)

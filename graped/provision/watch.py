@@ -26,7 +26,7 @@ from graped.netboot.plan import NetPlan, folder, plan
 from graped.network.ssh_keys import KeyRing
 from graped.network.ssh_probe import probe
 from graped.provision.pulse import Answer, Pulse
-from graped.provision.sightings import Sightings, Stranger
+from graped.provision.sightings import Denied, Sightings, Stranger
 
 log = logging.getLogger("graped.provision")
 
@@ -38,13 +38,16 @@ SSH_TIMEOUT_S: Final = 3.0
 SSH_AT_ONCE: Final = 16
 STRANGER_S: Final = 3600.0  # a MAC address that nobody knows is told of so often at most
 _LOADING: Final = frozenset({Stage.POWERED, Stage.DHCP, Stage.TFTP})
+DENIED_HINT: Final = "all users have to be allowed to read it: grapecli image exec IMAGE -- chmod a+r FILE"
 _MOUNTS_NEXT: Final = frozenset({Stage.TFTP, Stage.KERNEL})
 
 
 class Journal(Protocol):
     """The event log."""
 
-    def append(self, kind: str, message: str, *, fields: Mapping[str, object] | None = None) -> object: ...
+    def append(
+        self, kind: str, message: str, *, node: str | None = None, fields: Mapping[str, object] | None = None
+    ) -> object: ...
 
 
 class Watch:
@@ -107,6 +110,8 @@ class Watch:
         for event in self._sightings.take(seen, self._stage):
             if isinstance(event, Stranger):
                 self._meet(event)
+            elif isinstance(event, Denied):
+                self._deny(event)
             else:
                 self._post(event)
 
@@ -123,6 +128,15 @@ class Watch:
             "dhcp.unknown",
             f"{who.mac} asked for an address; no node has this MAC address, so it gets nothing",
             fields={"mac": who.mac, "vendor": who.vendor},
+        )
+
+    def _deny(self, file: Denied) -> None:
+        """Tell of a boot file that is there and cannot be sent."""
+        name = None if file.slot is None else self._state().config.node_name(file.slot)
+        what = f"dnsmasq may not read {file.path}: {file.why}"
+        log.warning("%s", what)
+        self._journal.append(
+            "tftp.denied", f"{what}; {DENIED_HINT}", node=name, fields={"path": file.path, "hint": DENIED_HINT}
         )
 
     def _stage(self, slot: SlotId) -> Stage | None:

@@ -12,7 +12,7 @@ from graped.core.events import BootFact, BootSeen, StageSeen
 from graped.model import SlotId, Stage
 from graped.netboot.dhcp import log
 from graped.netboot.plan import NetPlan, NodePlan
-from graped.provision.sightings import Sightings, Stranger
+from graped.provision.sightings import DENIED_AT_MOST, Denied, Sightings, Stranger
 
 A = SlotId(0, 0)
 MAC, IP = "b8:27:eb:00:00:01", IPv4Address("10.77.0.10")
@@ -99,3 +99,25 @@ def test_a_stranger_is_told_and_moves_nobody(sightings: Sightings) -> None:
     seen = log.Discover(mac="b8:27:eb:ff:ff:ff", vendor=ROM, refused="ignored")
     assert told(sightings, seen, None) == [Stranger(mac="b8:27:eb:ff:ff:ff", vendor=ROM)]
     assert told(sightings, log.FileSent(ip=IPv4Address("10.77.0.99"), path="/x"), None) == []
+
+
+def test_a_file_that_may_not_be_read_is_told_once_until_it_could_be(sightings: Sightings) -> None:
+    path, why = f"{FOLDER}/tftp/b8-27-eb-00-00-01/kernel8.img", "Permission denied"
+    denied = log.FileDenied(path=path, why=why)
+    assert told(sightings, denied, Stage.TFTP) == [Denied(path=path, why=why, slot=A)]
+    assert told(sightings, denied, Stage.TFTP) == []
+    told(sightings, log.FileSent(ip=IP, path=path), Stage.TFTP)
+    assert len(told(sightings, denied, Stage.TFTP)) == 1
+
+
+@pytest.mark.parametrize("path", [f"{FOLDER}/tftp/00-00-00-00-00-00/x", f"{FOLDER}/tftp", "/etc/shadow"])
+def test_a_file_of_no_node_is_told_as_nobodys(sightings: Sightings, path: str) -> None:
+    assert told(sightings, log.FileDenied(path=path, why="Permission denied"), None) == [
+        Denied(path=path, why="Permission denied", slot=None)
+    ]
+
+
+def test_a_folder_that_is_asked_for_is_no_trouble_and_a_client_cannot_flood_the_log(sightings: Sightings) -> None:
+    assert told(sightings, log.FileDenied(path=f"{FOLDER}/overlays", why="Is a directory"), None) == []
+    asked = [log.FileDenied(path=f"/x/{number}", why="Permission denied") for number in range(2 * DENIED_AT_MOST)]
+    assert sum(len(told(sightings, one, None)) for one in asked) == DENIED_AT_MOST
