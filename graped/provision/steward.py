@@ -19,11 +19,12 @@ from graped.core.state import State
 from graped.errors import GrapeError
 from graped.model import Power, SlotId
 from graped.netboot.images.record import ImageRecord
-from graped.netboot.nfs.exports import Export, exports_of
+from graped.netboot.nfs.exports import Export
 from graped.netboot.plan import NetPlan, NodePlan, plan
 from graped.netboot.roots.records import RootRecord
 from graped.provision import ground, tftp
 from graped.provision.edges import Edges
+from graped.provision.exporting import Exporter
 from graped.provision.faults import Faults, Several
 from graped.provision.identities import known_nodes
 from graped.provision.rivals import Rivals
@@ -61,7 +62,7 @@ class Steward:
         self._serving: bool | None = None  # whether DHCP runs, or was let run; None: not looked yet
         self._tried: dict[SlotId, tuple[NodePlan, float]] = {}
         self._off: frozenset[SlotId] = frozenset()
-        self._exported: tuple[Export, ...] | None = None
+        self._exporter = Exporter(edges)
         self._old: set[str] = set()  # nodes with roots that perhaps nobody needs any more
         self._begun = self._ended = 0  # rounds
         self._round_ended = asyncio.Condition()
@@ -203,26 +204,22 @@ class Steward:
             several = Several()
             several.failed = self.broken_roots = edges.roots.mount_all()
             several.end()
+        with self._faults.of("netboot.volumes"):
+            self._exporter.make_volumes(layout, self._idle_with_roots(layout), _resting(self._engine.state))
+        several = Several()
         with self._faults.of("nfs"):
-            _tell("NFS", self._export(self.exports(layout)))
+            _tell("NFS", self._exporter.export(self._exporter.wanted(layout, several)))
             self._retire()
+        with self._faults.of("netboot.exports"):
+            several.end()
         with self._faults.of("tftp"):
-            _tell("TFTP", tftp.apply(layout, edges, self.records))
+            _tell("TFTP", tftp.apply(layout, edges, self.records, self.broken_roots))
         with self._faults.of("netboot.known_hosts"):
             edges.keys.write_known_hosts(known_nodes(layout, config.ssh.port))
         if clear:
             with self._faults.of("dhcp"):
                 _tell("DHCP", edges.dnsmasq.apply(layout))
                 edges.dnsmasq.rotate(layout.folder)
-
-    def _export(self, exports: tuple[Export, ...]) -> list[str]:
-        """Export these folders, or see to it that the server of the ones before lives (in a thread)."""
-        if exports == self._exported:
-            return self._edges.nfs.ensure()
-        self._exported = None
-        changes = self._edges.nfs.apply(exports)
-        self._exported = exports
-        return changes
 
     def _retire(self) -> None:
         """Remove old roots that the NFS server has let go of (in a thread)."""
@@ -235,9 +232,13 @@ class Steward:
             several.end()
 
     def exports(self, layout: NetPlan) -> tuple[Export, ...]:
-        """Lay out what is to be exported now. Reads the records: call it in a thread. Raises: BadRecord."""
-        served = {node.name: self._edges.roots.exports(node.name) for node in layout.nodes}
-        return exports_of(layout, served)
+        """Lay out what is to be exported now. Reads the records: call it in a thread."""
+        return self._exporter.wanted(layout, Several())
+
+    def _idle_with_roots(self, layout: NetPlan) -> frozenset[str]:
+        """Name the nodes that have a root and that no work is done on: work makes their volumes itself."""
+        busy = self._busy()
+        return frozenset(node.name for node in layout.nodes if node.name in self.records and node.slot not in busy)
 
     def _busy(self) -> frozenset[SlotId]:
         """Name the nodes that some work is done on."""
@@ -264,3 +265,8 @@ def _tell(who: str, changes: Iterable[str]) -> None:
 
 def _off(state: State) -> frozenset[SlotId]:
     return frozenset(slot for slot, now in state.slots.items() if now.observed is Power.OFF)
+
+
+def _resting(state: State) -> frozenset[SlotId]:
+    """Name the slots that are off and that nobody has asked to be on."""
+    return frozenset(slot for slot in _off(state) if state.slots[slot].desired is not Power.ON)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,8 +17,12 @@ from graped.provision.edges import Edges
 from graped.provision.faults import Several
 
 
-def apply(layout: NetPlan, edges: Edges, records: Mapping[str, RootRecord]) -> tuple[str, ...]:
+def apply(
+    layout: NetPlan, edges: Edges, records: Mapping[str, RootRecord], broken: Collection[str] = ()
+) -> tuple[str, ...]:
     """Put all folders in place, each whole or not at all; return in words what changed.
+
+    A node without a record has no folder, unless it is ``broken``: then nobody knows, and it keeps the one it has.
 
     Raises: GrapeError for the first node that has none, when all others have theirs.
     """
@@ -26,9 +30,11 @@ def apply(layout: NetPlan, edges: Edges, records: Mapping[str, RootRecord]) -> t
     served = []
     for node in layout.nodes:
         record = records.get(node.name)
-        if node.boot is not Boot.NETWORK or record is None:
+        if node.boot is not Boot.NETWORK or (record is None and node.name not in broken):
             continue
         served.append(node.mac)
+        if record is None:
+            continue
         with several.one(node.name):
             if tftp.apply_folder(at, folder_of(layout, node, record, edges)):
                 changes.append(f"{node.name} boots {record.image}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Coroutine
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface
@@ -16,16 +17,21 @@ from graped.config.types import Cluster, Config, Device, Netboot, Stack, Strateg
 from graped.core.chore import Chore, ChoreKind, ChoreNode
 from graped.core.events import DaemonFault, Event, PowerOnHeld
 from graped.core.state import SlotState, State
-from graped.errors import InUse, ServerError
+from graped.errors import InUse, NotFound, ServerError
 from graped.model import Power, SlotId
-from graped.netboot.roots.records import RootRecord
+from graped.netboot.roots.records import BadRecord, RootRecord
+from graped.netboot.roots.view import Served
+from graped.netboot.roots.volumes import file_system_bytes, volume_folder
 from graped.network.links import LinkInfo
 from graped.provision.edges import Edges
 from graped.provision.ground import Finding
 from graped.provision.rivals import Rivals
 from graped.provision.steward import Steward
+from graped.runner import SubprocessRunner
 
-A = SlotId(0, 0)
+A, B = SlotId(0, 0), SlotId(0, 1)
+RECORD = RootRecord(node="worker-0-0", image="a@000000000001", strategy=Strategy.COPY, generation="1", made=0.0, next=2)
+ROOTS = ["worker-0-0/1", "worker-0-1/1"]
 RIVAL = Finding(message="another DHCP server answers on eth1: 10.77.0.9", hint="Switch it off.")
 LINK = LinkInfo(
     name="eth1", index=2, mac="", up=True, carrier=True, addresses=(IPv4Interface("10.77.0.1/24"),),
@@ -64,17 +70,26 @@ class Server:
     broken: str = ""
     applied: int = 0
     ensured: int = 0
+    has: Any = None  # what was applied last
 
-    def apply(self, _: object) -> list[str]:
+    def apply(self, what: Any) -> list[str]:
         if self.broken:
             raise ServerError(self.broken)
         self.applied += 1
         self.up = True
+        self.has = what
         return []
 
     def ensure(self) -> list[str]:
+        if self.broken:
+            raise ServerError(self.broken)
         self.ensured += 1
         return []
+
+    @property
+    def paths(self) -> list[str]:
+        """Name the folders that an NFS server exports, by their last two names."""
+        return ["/".join(export.path.parts[-2:]) for export in self.has]
 
     def running(self, _: Path) -> int | None:
         return 4711 if self.up else None
@@ -91,18 +106,28 @@ class Folder:
     released: list[str] = field(default_factory=list)
     retired: list[str] = field(default_factory=list)
     busy: bool = False
+    served: dict[str, tuple[Served, ...]] = field(default_factory=dict)
+    torn: set[str] = field(default_factory=set)  # nodes whose record cannot be read
 
     def recover(self) -> tuple[str, ...]:
         return ()
 
     def all(self) -> Any:
-        return self.records
+        return {node: record for node, record in self.records.items() if node not in self.torn}
+
+    def find(self, ref: str) -> Any:
+        raise NotFound(f"no image {ref}")
 
     def mount_all(self) -> dict[str, str]:
-        return {}
+        return dict.fromkeys(self.torn, "root.json cannot be read as a record")
 
-    def exports(self, _: str) -> tuple[()]:
-        return ()
+    def exports(self, node: str) -> tuple[Served, ...]:
+        if node in self.torn:
+            raise BadRecord("root.json cannot be read as a record")
+        return self.standing(node)
+
+    def standing(self, node: str) -> tuple[Served, ...]:
+        return self.served.get(node, ())
 
     def release(self, node: str) -> None:
         self.released.append(node)
@@ -138,10 +163,10 @@ class World:
     """A steward, and everything that it looks at."""
 
     def __init__(self, tmp_path: Path, *, image: str | None = None) -> None:
-        device = Device(mac="b8:27:eb:00:00:01", image=image)
+        devices = {0: Device(mac="b8:27:eb:00:00:01", image=image), 1: Device(mac="b8:27:eb:00:00:02")}
         net = Netboot(active=True, interface="eth1", address=IPv4Interface("10.77.0.1/24"), folder=tmp_path)
-        config = Config(cluster=Cluster(stacks={0: Stack(devices={0: device})}), netboot=net)
-        self.engine = Turning(State(config=config, slots={A: SlotState(observed=Power.ON)}))
+        config = Config(cluster=Cluster(stacks={0: Stack(devices=devices)}), netboot=net)
+        self.engine = Turning(State(config=config, slots={A: SlotState(observed=Power.ON), B: SlotState()}))
         self.dnsmasq, self.nfs, self.roots, self.around = Server(), Server(), Folder(), Neighbourhood()
         self.asked: list[tuple[SlotId, ...]] = []
         self.folder = tmp_path
@@ -151,7 +176,7 @@ class World:
             Edges,
             type("Edges", (), {
                 "dnsmasq": self.dnsmasq, "nfs": self.nfs, "roots": self.roots, "images": Folder(), "keys": Folder(),
-                "workspaces": Folder(), "folder": self.folder,
+                "workspaces": Folder(), "folder": self.folder, "runner": SubprocessRunner(),
             })(),
         )  # fmt: skip
         self.steward = Steward(
@@ -165,7 +190,23 @@ class World:
             await asyncio.sleep(0)  # what threads have told
 
     def turn(self, power: Power) -> None:
-        self.engine.state = replace(self.engine.state, slots={A: SlotState(observed=power)})
+        self.engine.state = replace(self.engine.state, slots={A: SlotState(observed=power), B: SlotState()})
+
+    def give_roots(self) -> None:
+        """Let both nodes have a root of one generation, on the disk and in the records."""
+        for node in ("worker-0-0", "worker-0-1"):
+            at = self.folder / "roots" / node / "1"
+            at.mkdir(parents=True)
+            self.roots.records[node] = replace(RECORD, node=node)
+            self.roots.served[node] = (Served(path=at, read_only=False, generation="1"),)
+
+    def want_volume(self, gigabytes: float) -> None:
+        """Set how large the volume of the first node is to be."""
+        config = self.engine.state.config
+        devices = dict(config.cluster.stacks[0].devices)
+        devices[0] = replace(devices[0], docker_gb=gigabytes)
+        config = replace(config, cluster=Cluster(stacks={0: Stack(devices=devices)}))
+        self.engine.state = replace(self.engine.state, config=config)
 
 
 @pytest.fixture
@@ -253,6 +294,110 @@ def test_a_server_that_fails_is_its_own_fault_and_heals(world: World) -> None:
     run(story())
 
 
+def test_a_server_that_died_and_refuses_when_it_starts_again_is_applied_to_until_it_takes_all(world: World) -> None:
+    async def story() -> None:
+        await world.rounds()
+        world.nfs.broken = "NFS-Ganesha refuses an export"
+        await world.more(2)
+        assert world.engine.faults == {"nfs": "NFS-Ganesha refuses an export"}
+        world.nfs.broken = ""
+        await world.more()
+        assert (world.nfs.applied, world.nfs.ensured) == (2, 0)
+        assert world.engine.faults == {}
+
+    run(story())
+
+
+def test_a_record_that_is_torn_pulls_nothing_away_and_holds_up_no_other(world: World) -> None:
+    async def story() -> None:
+        world.give_roots()
+        boots = world.folder / "tftp" / "b8-27-eb-00-00-01"
+        boots.mkdir(parents=True)
+        world.roots.torn = {"worker-0-0"}
+        await world.rounds()
+        assert world.nfs.paths == ROOTS
+        assert world.engine.faults["netboot.exports"] == "worker-0-0: root.json cannot be read as a record"
+        assert "nfs" not in world.engine.faults
+        assert boots.is_dir()
+        world.roots.torn = set()
+        await world.more()
+        assert world.nfs.paths == ROOTS
+        assert "netboot.exports" not in world.engine.faults
+
+    run(story())
+
+
+def test_a_folder_that_is_not_there_is_told_and_not_exported(world: World) -> None:
+    async def story() -> None:
+        world.give_roots()
+        (world.folder / "roots" / ROOTS[0]).rmdir()
+        await world.rounds()
+        assert world.nfs.paths == ROOTS[1:]
+        assert world.engine.faults["netboot.exports"].endswith(f"{ROOTS[0]} is to be exported but does not exist")
+        assert "nfs" not in world.engine.faults
+
+    run(story())
+
+
+@pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="needs e2fsprogs")
+def test_a_volume_is_made_before_it_is_exported_and_grows_when_the_node_rests(world: World) -> None:
+    image = volume_folder(world.folder, "worker-0-0") / "docker.img"
+
+    def size() -> int | None:
+        return file_system_bytes(image.read_bytes()[:2048])
+
+    async def story() -> None:
+        world.give_roots()
+        world.want_volume(0.05)
+        await world.rounds()
+        assert world.nfs.paths == [*ROOTS, "volumes/worker-0-0"]
+        assert "netboot.volumes" not in world.engine.faults
+        before = size()
+        world.want_volume(0.08)
+        await world.more()
+        assert "has to grow, which needs the node off" in world.engine.faults["netboot.volumes"]
+        assert (size(), world.nfs.paths) == (before, [*ROOTS, "volumes/worker-0-0"])
+        coming = SlotState(observed=Power.OFF, desired=Power.ON)
+        world.engine.state = replace(world.engine.state, slots={A: coming, B: SlotState()})
+        await world.more()
+        assert size() == before
+        world.turn(Power.OFF)
+        await world.more()
+        assert size() == 80_000_000 // 4096 * 4096
+        assert "netboot.volumes" not in world.engine.faults
+
+    run(story())
+
+
+@pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="needs e2fsprogs")
+def test_a_volume_that_cannot_be_made_is_a_fault_of_its_own_and_is_not_exported(world: World) -> None:
+    async def story() -> None:
+        world.give_roots()
+        world.want_volume(0.05)
+        (world.folder / "volumes").write_text("no folder")
+        await world.rounds()
+        assert world.nfs.paths == ROOTS
+        assert world.engine.faults["netboot.volumes"].startswith("worker-0-0: ")
+        assert "nfs" not in world.engine.faults
+        (world.folder / "volumes").unlink()
+        await world.more()
+        assert world.nfs.paths == [*ROOTS, "volumes/worker-0-0"]
+        assert "netboot.volumes" not in world.engine.faults
+        assert "netboot.exports" not in world.engine.faults
+
+    run(story())
+
+
+def test_a_volume_that_some_work_makes_is_left_to_it(world: World) -> None:
+    world.give_roots()
+    world.want_volume(0.05)
+    chore = Chore(id=1, kind=ChoreKind.NODE_SET, subject="worker-0-0", by="me", asked=0.0, nodes={A: ChoreNode()})
+    world.engine.state = replace(world.engine.state, chores={1: chore})
+    run(world.rounds())
+    assert world.nfs.paths == ROOTS
+    assert not (world.folder / "volumes").exists()
+
+
 def test_a_root_that_is_missing_is_asked_for_once(tmp_path: Path) -> None:
     world = World(tmp_path, image="bookworm")
     run(world.rounds(3))
@@ -268,15 +413,7 @@ def test_a_root_that_somebody_makes_already_is_not_asked_for(tmp_path: Path) -> 
 
 
 def test_old_roots_go_when_the_node_is_off_and_stay_while_they_are_in_use(world: World) -> None:
-    record = RootRecord(
-        node="worker-0-0",
-        image="a@000000000001",
-        strategy=Strategy.COPY,
-        generation="2",
-        made=0.0,
-        serving=("1",),
-        next=3,
-    )
+    record = replace(RECORD, generation="2", serving=("1",), next=3)
 
     async def story() -> None:
         world.roots.records = {"worker-0-0": record}

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from graped.config.types import Strategy
-from graped.errors import NotFound
+from graped.errors import GrapeError, NotFound
 from graped.netboot.images.diff import Change
 from graped.netboot.roots import sweep
 from graped.netboot.roots.building import Builder
@@ -71,6 +72,18 @@ class RootView:
         for generation in (record.generation, *reversed(record.serving)):
             for one in self._served(node, generation):
                 served.setdefault(one.path, one)
+        return tuple(served.values())
+
+    def standing(self, node: str) -> tuple[Served, ...]:
+        """Return all roots of a node that stand, the newest first, for when its record cannot be read.
+
+        The node may be running on any of them. What can still be said of none is left out.
+        """
+        served: dict[Path, Served] = {}
+        for generation in reversed(sweep.generations(self._layout, node)):
+            with contextlib.suppress(GrapeError, OSError):
+                for one in self._served(node, generation):
+                    served.setdefault(one.path, one)
         return tuple(served.values())
 
     def in_use_images(self) -> frozenset[str]:

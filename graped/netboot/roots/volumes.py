@@ -7,6 +7,7 @@ programs are given the open file, not the name.
 
 from __future__ import annotations
 
+import fcntl
 import os
 import stat
 import struct
@@ -56,15 +57,16 @@ def ensure_volume(folder: Path, node: str, size_bytes: int, runner: Runner, *, n
     home.parent.mkdir(mode=0o700, exist_ok=True)
     home.mkdir(mode=0o755, exist_ok=True)
     path = home / FILE
-    try:
-        with _opened(path) as descriptor:
-            has_bytes = file_system_bytes(os.pread(descriptor, _SUPERBLOCK + 1024, 0))
-            if has_bytes is None:
-                raise _no_volume(path)
-            if has_bytes < size_bytes - size_bytes % 4096:
-                _grow(descriptor, node, size_bytes, runner, node_off=node_off)
-    except FileNotFoundError:
-        _make(path, size_bytes, runner)
+    with _alone(home):
+        try:
+            with _opened(path) as descriptor:
+                has_bytes = file_system_bytes(os.pread(descriptor, _SUPERBLOCK + 1024, 0))
+                if has_bytes is None:
+                    raise _no_volume(path)
+                if has_bytes < size_bytes - size_bytes % 4096:
+                    _grow(descriptor, node, size_bytes, runner, node_off=node_off)
+        except FileNotFoundError:
+            _make(path, size_bytes, runner)
     return path
 
 
@@ -114,6 +116,17 @@ def _grow(descriptor: int, node: str, size_bytes: int, runner: Runner, *, node_o
     runner.run(("e2fsck", "-f", "-p", name), timeout_s=TIMEOUT_S, expect=frozenset({0, 1}))  # 1: repaired
     runner.run(("resize2fs", name), timeout_s=TIMEOUT_S)
     os.fsync(descriptor)
+
+
+@contextmanager
+def _alone(home: Path) -> Iterator[None]:
+    """Be the only one who makes or grows the volume in this folder."""
+    descriptor = os.open(home, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ import pytest
 
 from graped.config.types import Strategy
 from graped.errors import BadImage, Cancelled, Conflict, InUse, NotFound
-from graped.netboot.roots.records import Origin
+from graped.netboot.roots.records import BadRecord, Origin
 from graped.netboot.roots.roots import Retired
 from graped.netboot.roots.volumes import ensure_volume
 from graped.work import Progress, Work
@@ -204,6 +204,20 @@ def test_a_root_that_cannot_be_mounted_is_told_and_the_others_are(rig: Rig) -> N
     assert list(again.all()) == [NODE, OTHER]
     assert again.exports(NODE) == ()  # an NFS server would hold on to the empty folder below the mount
     assert [one.path for one in again.exports(OTHER)] == [rig.root(OTHER)]
+
+
+def test_what_stands_of_a_node_is_known_without_its_record(rig: Rig) -> None:
+    rig.create(Strategy.OVERLAY)
+    rig.reset()
+    (rig.folder / "roots" / NODE / "root.json").write_text("torn")
+    with pytest.raises(BadRecord):
+        rig.roots.exports(NODE)
+    found = rig.fresh().standing(NODE)
+    assert [one.path for one in found] == [rig.folder / "roots" / NODE / number / "fs" for number in ("2", "1")]
+    (rig.folder / "roots" / NODE / "2" / "generation.json").write_text("torn")
+    assert [one.generation for one in rig.roots.standing(NODE)] == ["1"]
+    rig.unmount_all()
+    assert rig.roots.standing(NODE) == ()
 
 
 def test_a_busy_root_stays_whole(rig: Rig) -> None:

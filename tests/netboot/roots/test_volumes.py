@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
 from pathlib import Path
 
@@ -43,6 +45,24 @@ class Failing(SubprocessRunner):
     ) -> Output:
         if argv[0] == self._program:
             raise CommandFailed(f"{argv[0]} fails in this test")
+        return super().run(argv, timeout_s=timeout_s, expect=expect, env=env)
+
+
+class Slow(SubprocessRunner):
+    """A machine that is slow to make a file system, and counts them."""
+
+    made = 0
+
+    def run(
+        self,
+        argv: tuple[str, ...],
+        *,
+        timeout_s: float,
+        expect: frozenset[int] = frozenset({0}),
+        env: Mapping[str, str] | None = None,
+    ) -> Output:
+        Slow.made += 1
+        time.sleep(0.2)
         return super().run(argv, timeout_s=timeout_s, expect=expect, env=env)
 
 
@@ -155,3 +175,10 @@ def test_how_a_node_mounts_it() -> None:
     assert "x-systemd.requires-mounts-for=/srv/grape/volume" in loop
     with pytest.raises(ValueError, match="host name"):
         volume_folder(Path("/x"), "../y")
+
+
+def test_two_who_make_it_at_once_make_it_once(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        for made in [pool.submit(ensure_volume, tmp_path, NODE, 50 * MB, Slow()) for _ in range(4)]:
+            made.result(timeout=60)
+    assert Slow.made == 1
