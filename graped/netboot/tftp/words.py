@@ -19,6 +19,8 @@ EPHEMERAL_INIT: Final = "/usr/lib/grape/ephemeral-init"
 CMDLINE: Final = "cmdline.txt"
 CONFIG: Final = "config.txt"
 
+# "proto=" and "vers=4" are refused by klibc; the kernel's own nfsroot asks for 4 kB at a time where nothing is said.
+NFS_OPTIONS: Final = "vers=3,tcp,rsize=131072,wsize=131072"
 NFSROOT_LIMIT: Final = 256  # characters with the final zero. Source: Linux, fs/nfs/nfsroot.c
 _WORD: Final = re.compile(r'(?:"[^"]*"|[^\s"])+')
 
@@ -48,7 +50,7 @@ def kernel_words(
     ``private`` is the export with an ephemeral node's own files, which its first program lays over the shared root.
     Raises: ServerError where the path is too long for the kernel, or has a character it splits at.
     """
-    root = f"{server}:{plain(nfs_path)},vers=3,tcp"  # "proto=" and "vers=4" are refused by klibc
+    root = f"{server}:{plain(nfs_path)},{NFS_OPTIONS}"
     if len(root) >= NFSROOT_LIMIT:
         raise ServerError(
             f"the path of the root is too long for the kernel: {nfs_path}",
