@@ -54,6 +54,7 @@ class Provisioning:
         work = RootWork(edges, state, pin)
         rivals = Rivals(lambda: engine.state.config, clock)
         self._steward = Steward(edges, engine, clock, rivals, lambda slots, by: self.netboot.make_roots(slots, by=by))
+        self._steward.hold()
         self._watch = Watch(state, engine.post, journal, edges.keys, clock, real, simulated)
         self.netboot = Netboot(
             edges=edges,

@@ -5,7 +5,7 @@
 | kernel, root           | 1 s         | ``up``                        | nothing: it is booting                |
 | up                     | 15 s        | nothing new                   | asked after 5 s; 3 in a row: ``lost`` |
 | lost, unknown, powered | 5 s         | ``up``                        | nothing                               |
-| dhcp, tftp             | 5 s         | ``up``                        | nothing                               |
+| dhcp, tftp             | never: no system runs in it                                                         |
 
 A key that is not the pinned one is no evidence for the node: it is told, once, and never taken for ``up``.
 """
@@ -24,6 +24,7 @@ BOOTING_S: Final = 1.0
 LIVING_S: Final = 15.0
 DOUBT_S: Final = 5.0
 LOST_AFTER: Final = 3  # answers that stayed out in a row: one lost packet or a busy node is no death
+_LOADING: Final = frozenset({Stage.DHCP, Stage.TFTP})
 _BOOTING: Final = frozenset({Stage.KERNEL, Stage.ROOT})
 
 
@@ -58,7 +59,7 @@ class Pulse:
                 self._beats.pop(slot, None)
                 continue
             beat = self._beats.setdefault(slot, _Beat())
-            if now >= beat.asked + _pause(state.stage, beat):
+            if state.stage not in _LOADING and now >= beat.asked + _pause(state.stage, beat):
                 found.append(slot)
         return tuple(found)
 

@@ -143,25 +143,30 @@ class Steward:
         off = _off(state)
         await asyncio.to_thread(self._release, layout, off - self._off)
         self._off = off
-        clear = await self._may_serve(config)
+        clear, held = await self._may_serve(config)
         await asyncio.to_thread(self._serve, config, layout, clear)
+        self._engine.post(PowerOnHeld(reason=held))
         self._ask_for_roots(layout, busy)
 
-    async def _begin(self, layout: NetPlan) -> None:
-        """Take over servers that ran before us; where none does, nobody is switched on before they are up.
+    def hold(self) -> None:
+        """Have nobody switched on before the first round is over: a Pi 3B asks for 25 s and never again."""
+        if self._engine.state.config.netboot.active:
+            self._engine.post(PowerOnHeld(reason="the servers of the nodes are not up yet"))
 
-        A Pi 3B asks for 25 s and never again. The first round ends the hold, whatever it finds.
-        """
+    async def _begin(self, layout: NetPlan) -> None:
+        """Take over servers that ran before us: they hold nobody."""
         with self._faults.of("dhcp"):
             self._serving = await asyncio.to_thread(self._edges.dnsmasq.running, layout.folder) is not None
         self._serving = bool(self._serving)
-        if not self._serving:
-            self._engine.post(PowerOnHeld(reason="the DHCP server of the nodes is not up yet"))
+        if self._serving:
+            self._engine.post(PowerOnHeld(reason=""))
 
     def _look(self) -> None:
         """See what is there (in a thread)."""
         with self._faults.of("netboot.images"):
-            self.images = self._edges.images.all()
+            known, self.images = self.images, self._edges.images.all()
+            if self.images != known:
+                self._tried = {}  # what could not be made of an image that was not there can be now
         with self._faults.of("netboot.records"):
             self.records = self._edges.roots.all()
 
@@ -176,20 +181,21 @@ class Steward:
                         self._old.add(node.name)
             several.end()
 
-    async def _may_serve(self, config: Config) -> bool:
-        """Judge the interface and who else serves on it. A rival is not joined; one that came later stops power-ons."""
+    async def _may_serve(self, config: Config) -> tuple[bool, str]:
+        """Judge the interface and who else serves on it: whether DHCP may run, and why nobody is switched on.
+
+        A rival is not joined. One that came later stops power-ons.
+        """
         link = await asyncio.to_thread(self._rivals.link)
         finding = ground.judge(config.netboot, link)
         self._faults.tell("netboot.interface", finding)
         if finding is not None:
-            self._engine.post(PowerOnHeld(reason=""))
-            return False
+            return False, ""
         rival = await self._rival()
         self._faults.tell("dhcp_rival", rival)
         if rival is None:
             self._serving = True
-        self._engine.post(PowerOnHeld(reason=rival.message if rival and self._serving else ""))
-        return bool(self._serving)
+        return bool(self._serving), rival.message if rival and self._serving else ""
 
     async def _rival(self) -> ground.Finding | None:
         try:

@@ -6,6 +6,8 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from ipaddress import IPv4Address
 from typing import Final, Protocol
 
@@ -75,6 +77,8 @@ class Watch:
         self._sightings = Sightings(_size_of)
         self._strangers: dict[str, float] = {}
         self._pulse = Pulse()
+        # Threads of their own: nodes that do not answer must not keep anything else in this daemon from its turn.
+        self._askers = ThreadPoolExecutor(SSH_AT_ONCE, thread_name_prefix="ssh")
         self._asking: set[SlotId] = set()
         self._met: set[SlotId] = set()  # asked at least once since we started
 
@@ -172,7 +176,8 @@ class Watch:
             async with room:
                 config = self._state().config
                 keys = self._keys.public_keys(config.node_name(slot))
-                found = await asyncio.to_thread(probe, str(address), config.ssh.port, keys, SSH_TIMEOUT_S)
+                ask = partial(probe, str(address), config.ssh.port, keys, SSH_TIMEOUT_S)
+                found = await asyncio.get_running_loop().run_in_executor(self._askers, ask)
             answer = Answer(banner=found.banner, trusted=found.key_matches, error=found.error)
             seen = self._pulse.heard(slot, self._stage(slot), answer, self._clock.monotonic())
             if seen is not None:

@@ -31,10 +31,10 @@ def test_a_booting_node_is_asked_every_second_until_it_answers() -> None:
     assert (seen.stage, seen.evidence) == (Stage.UP, "SSH-2.0-OpenSSH_9.2")
 
 
-def test_a_node_asked_while_it_did_tftp_is_asked_soon_once_its_kernel_runs() -> None:
+def test_a_node_that_loads_is_not_asked_and_soon_once_its_kernel_runs() -> None:
     pulse = Pulse()
-    pulse.heard(A, Stage.TFTP, SILENT, 100.0)
-    assert pulse.due(slot(Stage.TFTP), [A], 101.0) == ()
+    pulse.heard(A, Stage.POWERED, SILENT, 100.0)
+    assert pulse.due(slot(Stage.TFTP), [A], 200.0) == ()
     assert pulse.due(slot(Stage.KERNEL), [A], 101.0) == (A,)
 
 

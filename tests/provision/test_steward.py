@@ -182,6 +182,7 @@ class World:
         self.steward = Steward(
             edges, self.engine, SystemClock(), cast(Rivals, self.around), lambda slots, _: self.asked.append(slots)
         )
+        self.steward.hold()
         await self.more(count)
 
     async def more(self, count: int = 1) -> None:
@@ -220,7 +221,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 
 def test_the_first_round_holds_power_ons_until_dhcp_is_up(world: World) -> None:
     run(world.rounds())
-    assert world.engine.held == ["the DHCP server of the nodes is not up yet", ""]
+    assert world.engine.held == ["the servers of the nodes are not up yet", ""]
     assert world.dnsmasq.up
     assert world.nfs.up
 
@@ -228,7 +229,7 @@ def test_the_first_round_holds_power_ons_until_dhcp_is_up(world: World) -> None:
 def test_servers_that_ran_before_us_hold_nobody(world: World) -> None:
     world.dnsmasq.up = True
     run(world.rounds())
-    assert world.engine.held == [""]
+    assert world.engine.held == ["the servers of the nodes are not up yet", "", ""]  # let go before anything is served
 
 
 def test_a_rival_at_the_start_keeps_our_dhcp_from_starting_and_nobody_from_being_switched_on(world: World) -> None:
