@@ -14,7 +14,8 @@ from graped.netboot.tftp.words import cmdline_name, config_txt, image_cmdline_na
 
 SERVER = IPv4Address("10.77.0.1")
 ROOT = Path("/var/lib/grape/netboot/roots/worker-0-0/1/fs")
-OURS = f"root=/dev/nfs nfsroot=10.77.0.1:{ROOT},vers=3,tcp,rsize=131072,wsize=131072 rw ip=dhcp rootwait cgroup_enable=memory"
+NFS = "vers=3,tcp,rsize=131072,wsize=131072"
+OURS = f"root=/dev/nfs nfsroot=10.77.0.1:{ROOT},{NFS} rw ip=dhcp rootwait cgroup_enable=memory"
 
 BOOKWORM = (
     "console=serial0,115200 console=tty1 root=PARTUUID=4e639091-02 rootfstype=ext4 fsck.repair=yes rootwait quiet "
@@ -67,13 +68,13 @@ def test_it_is_one_line_with_one_root_whatever_the_image_says(image: str) -> Non
 @pytest.mark.parametrize(
     "length",
     [
-        255 - len("10.77.0.1:,vers=3,tcp,rsize=131072,wsize=131072"),
-        256 - len("10.77.0.1:,vers=3,tcp,rsize=131072,wsize=131072"),
+        255 - len(f"10.77.0.1:,{NFS}"),
+        256 - len(f"10.77.0.1:,{NFS}"),
     ],
 )
 def test_a_path_too_long_for_the_kernel_is_refused(length: int) -> None:
     path = Path("/" + "x" * (length - 1))
-    if length < 256 - len("10.77.0.1:,vers=3,tcp,rsize=131072,wsize=131072"):
+    if length < 256 - len(f"10.77.0.1:,{NFS}"):
         assert str(path) in kernel_words("", server=SERVER, nfs_path=path)
         return
     with pytest.raises(ServerError, match="too long"):
