@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from typing import BinaryIO, Final, cast
 
@@ -20,6 +19,7 @@ from graped.model import SlotId
 from graped.netboot.images import diff, execute, prepare
 from graped.netboot.images.record import ImageRecord
 from graped.netboot.images.workspaces import Workspace
+from graped.netboot.roots.history import check_label
 from graped.netboot.roots.records import RootRecord
 from graped.provision import doctor
 from graped.provision.chores import Chores
@@ -33,7 +33,6 @@ _MEND: Final = "Somebody wrote into it, or the disk is bad. Import it again, and
 _TOLD: Final = 5  # differences, each with so much of its path
 _PATH_CHARACTERS: Final = 120
 SERVED_S: Final = 60.0  # a round waits for servers that start, at most about so long
-_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
 class Netboot:
@@ -214,10 +213,9 @@ class Netboot:
         return self._each(ChoreKind.NODE_RESET, slots, self._work.reset, by)
 
     async def snapshot_nodes(self, slots: Sequence[SlotId], label: str, *, by: str) -> Chore:
-        """Keep copies of roots. Raises: NodeOn."""
+        """Keep copies of roots. Raises: NodeOn, RequestError."""
         must_be_active(self._state())
-        if not _LABEL.fullmatch(label):
-            raise RequestError(f"{label!r} is no label", hint="Use letters, digits, dots and dashes.")
+        check_label(label)
         self._need_off(slots)
         return self._each(ChoreKind.NODE_SNAPSHOT, slots, lambda slot, work: self._work.snapshot(slot, label, work), by)
 
@@ -274,9 +272,15 @@ class Netboot:
         return self._done(record.ref)
 
     def _users(self, ref: str) -> tuple[str, ...]:
-        if ref not in self._edges.roots.in_use_images():
-            return ()
-        return tuple(sorted(node for node, record in self._edges.roots.all().items() if ref in _images_of(record)))
+        """Name the nodes that have a root on a version, or are to have one: perhaps it is being made (in a thread)."""
+        config = self._state().config
+        wanted = {
+            config.node_name(SlotId(stack, slot))
+            for stack, one in config.cluster.stacks.items()
+            for slot, device in one.devices.items()
+            if device.image == ref
+        }
+        return tuple(sorted({*self._edges.roots.users_of(ref), *wanted}))
 
     def _image(self, record: ImageRecord) -> types.Image:
         return types.Image(

@@ -30,15 +30,20 @@ def successor(former: RootRecord | None, new: RootRecord, by: Origin, now: float
 
 def with_snapshot(record: RootRecord, generation: str, label: str, now: float) -> RootRecord:
     """Add a snapshot of the current root. Raises RequestError for a bad label, Conflict where it is taken."""
+    check_label(label)
+    if any(one.label == label for one in record.kept):
+        raise Conflict(f"{record.node} has a snapshot {label} already", hint="Choose another label.")
+    one = replace(_kept(record, label, Origin.SNAPSHOT, now), generation=generation)
+    return replace(record, kept=(*record.kept, one), next=int(generation) + 1)
+
+
+def check_label(label: str) -> None:
+    """Refuse what is no label of a snapshot. Raises RequestError."""
     if not _LABEL.fullmatch(label) or _AUTOMATIC.fullmatch(label):
         raise RequestError(
             f"{label[:80]!r} is no label for a snapshot",
             hint="Letters, digits, '.', '_' and '-', at most 48; not as graped's own, reset-3.",
         )
-    if any(one.label == label for one in record.kept):
-        raise Conflict(f"{record.node} has a snapshot {label} already", hint="Choose another label.")
-    one = replace(_kept(record, label, Origin.SNAPSHOT, now), generation=generation)
-    return replace(record, kept=(*record.kept, one), next=int(generation) + 1)
 
 
 def find_kept(record: RootRecord, label: str | None) -> Kept:

@@ -88,10 +88,20 @@ class RootView:
 
     def in_use_images(self) -> frozenset[str]:
         """Return the refs of all images that a root lies on. Raises BadRecord: then nobody can say."""
-        records = [self.known(node) for node in sweep.nodes(self._layout)]
-        kept = {one.image for record in records for one in record.kept}
-        served = {self._making(record.node, one).image for record in records for one in record.serving}
-        return frozenset({record.image for record in records} | kept | served)
+        return frozenset().union(*map(self.images_of, sweep.nodes(self._layout)))
+
+    def images_of(self, node: str) -> frozenset[str]:
+        """Return the refs of the images that roots of a node lie on: the current one, kept ones, those still served.
+
+        Raises NotFound, BadRecord.
+        """
+        record = self.known(node)
+        served = {self._making(node, one).image for one in record.serving}
+        return frozenset({record.image, *(one.image for one in record.kept)} | served)
+
+    def users_of(self, ref: str) -> tuple[str, ...]:
+        """Return the nodes that have a root on an image. Raises BadRecord: then nobody can say."""
+        return tuple(sorted(node for node in sweep.nodes(self._layout) if ref in self.images_of(node)))
 
     def diff(self, node: str, work: Work) -> tuple[Change, ...]:
         """List what a node has changed against its image; what Grape wrote for it is left out. Raises NotFound."""

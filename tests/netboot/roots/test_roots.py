@@ -81,6 +81,7 @@ def test_a_rollback_without_a_label_takes_the_last_step_back(rig_of: Rig, strate
     rig.create(strategy, image=new)
     assert (rig.root() / "etc/issue").read_text() == "two\n"
     assert rig.roots.in_use_images() == {rig.image.ref, new.ref}
+    assert rig.roots.users_of(rig.image.ref) == (NODE,)
     back = rig.rollback()
     assert (rig.root(), back.image) == (before, rig.image.ref)
     assert (rig.root() / "state").read_text() == "one"
