@@ -11,9 +11,10 @@ from graped.config.types import Config, NfsServer, Supervisor
 from graped.netboot.dhcp.dnsmasq import Dnsmasq
 from graped.netboot.images.store import ImageStore
 from graped.netboot.images.workspaces import Workspaces
+from graped.netboot.nfs import ganesha
 from graped.netboot.nfs.backend import NfsBackend
 from graped.netboot.nfs.ganesha import Ganesha
-from graped.netboot.nfs.kernel import KernelNfs
+from graped.netboot.nfs.kernel import EXPORTS_FILE, KernelNfs
 from graped.netboot.plan import folder
 from graped.netboot.roots.mounts import DirectMounts, UnitMounts
 from graped.netboot.roots.roots import Roots
@@ -35,6 +36,7 @@ class Edges:
     servers: Servers
     dnsmasq: Dnsmasq
     nfs: NfsBackend
+    former_nfs: NfsBackend | None  # the server of a former configuration, where it may still hold the port
 
 
 def build(config: Config, runner: Runner, wall: Callable[[], float]) -> Edges:
@@ -49,17 +51,26 @@ def build(config: Config, runner: Runner, wall: Callable[[], float]) -> Edges:
         runner=runner,
         images=images,
         workspaces=Workspaces(at / "workspaces", images),
-        roots=Roots(at, images, mounts, runner, wall),
+        roots=Roots(at, images, mounts, runner, wall, server=net.nfs),
         keys=KeyRing(config.store.state_dir / "ssh"),
         servers=servers,
         dnsmasq=Dnsmasq(servers, runner),
-        nfs=_nfs(config, at, runner, servers),
+        nfs=_nfs(config, net.nfs, at, runner, servers),
+        former_nfs=_former(config, at, runner, servers),
     )
 
 
-def _nfs(config: Config, at: Path, runner: Runner, servers: Servers) -> NfsBackend:
+def _nfs(config: Config, which: NfsServer, at: Path, runner: Runner, servers: Servers) -> NfsBackend:
     net = config.netboot
     address = net.address.ip if net.address else IPv4Address(0)  # with no network nothing is ever exported
-    if net.nfs is NfsServer.KERNEL:
+    if which is NfsServer.KERNEL:
         return KernelNfs(servers, runner, at, address, units=net.supervisor is Supervisor.SYSTEMD)
     return Ganesha(servers, at / "nfs", address)
+
+
+def _former(config: Config, at: Path, runner: Runner, servers: Servers) -> NfsBackend | None:
+    """Find the other server by what it leaves where graped has run it."""
+    if config.netboot.nfs is NfsServer.KERNEL:
+        ran = ganesha.spec(at / "nfs").pid_file.exists()
+        return _nfs(config, NfsServer.GANESHA, at, runner, servers) if ran else None
+    return _nfs(config, NfsServer.KERNEL, at, runner, servers) if EXPORTS_FILE.exists() else None

@@ -129,11 +129,14 @@ class Steward:
             with self._faults.of(f"netboot.{what}"):
                 for name in recover():
                     log.info("%s: removed what a crash had left: %s", what, name)
+        if edges.former_nfs is not None and self._engine.state.config.netboot.active:
+            with self._faults.of("nfs.former"):
+                edges.former_nfs.stop()
 
     async def _round(self, state: State) -> None:
         config = state.config
         if not config.netboot.active:
-            await asyncio.to_thread(self._look)
+            await asyncio.to_thread(self._rest)
             return
         layout = plan(config)
         if self._serving is None:
@@ -160,6 +163,14 @@ class Steward:
         self._serving = bool(self._serving)
         if self._serving:
             self._engine.post(PowerOnHeld(reason=""))
+
+    def _rest(self) -> None:
+        """Serve nobody new while netbooting is off; roots stay exported for nodes that run on them (in a thread)."""
+        self._look()
+        with self._faults.of("dhcp"):
+            if self._edges.dnsmasq.running(self._edges.folder) is not None:
+                self._edges.dnsmasq.stop(self._edges.folder)
+                log.info("DHCP: stopped, because netboot.active is false")
 
     def _look(self) -> None:
         """See what is there (in a thread)."""

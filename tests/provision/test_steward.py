@@ -94,6 +94,9 @@ class Server:
     def running(self, _: Path) -> int | None:
         return 4711 if self.up else None
 
+    def stop(self, _: Path | None = None) -> None:
+        self.up = False
+
     def rotate(self, _: Path) -> bool:
         return False
 
@@ -168,6 +171,7 @@ class World:
         config = Config(cluster=Cluster(stacks={0: Stack(devices=devices)}), netboot=net)
         self.engine = Turning(State(config=config, slots={A: SlotState(observed=Power.ON), B: SlotState()}))
         self.dnsmasq, self.nfs, self.roots, self.around = Server(), Server(), Folder(), Neighbourhood()
+        self.former: Server | None = None
         self.asked: list[tuple[SlotId, ...]] = []
         self.folder = tmp_path
 
@@ -176,7 +180,7 @@ class World:
             Edges,
             type("Edges", (), {
                 "dnsmasq": self.dnsmasq, "nfs": self.nfs, "roots": self.roots, "images": Folder(), "keys": Folder(),
-                "workspaces": Folder(), "folder": self.folder, "runner": SubprocessRunner(),
+                "workspaces": Folder(), "folder": self.folder, "former_nfs": self.former, "runner": SubprocessRunner(),
             })(),
         )  # fmt: skip
         self.steward = Steward(
@@ -433,3 +437,27 @@ def test_old_roots_go_when_the_node_is_off_and_stay_while_they_are_in_use(world:
         assert "netboot.retire" not in world.engine.faults
 
     run(story())
+
+
+def test_dhcp_ends_and_roots_stay_exported_when_netbooting_is_switched_off(world: World) -> None:
+    async def story() -> None:
+        await world.rounds()
+        config = world.engine.state.config
+        off = replace(config, netboot=replace(config.netboot, active=False))
+        world.engine.state = replace(world.engine.state, config=off)
+        await world.more()
+        assert not world.dnsmasq.up
+        assert world.nfs.up
+
+    run(story())
+
+
+def test_the_nfs_server_of_a_former_configuration_gives_up_its_port(world: World) -> None:
+    world.former = Server(up=True)
+
+    async def story() -> None:
+        await world.rounds(0)
+        world.steward._recover()
+
+    run(story())
+    assert not world.former.up

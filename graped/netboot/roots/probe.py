@@ -1,11 +1,12 @@
-"""What the file system below the folder of netbooting can do, found out by doing it."""
+"""What the file system below the folder of netbooting can do for the NFS server, found out by doing it."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Final
 
-from graped.config.types import Strategy
+from graped.config.types import NfsServer, Strategy
 from graped.errors import Conflict, GrapeError
 from graped.files import remove_tree
 from graped.netboot.roots.btrfs import is_subvolume
@@ -22,8 +23,9 @@ _GENERATION: Final = "1"
 class Prober:
     """Tries each strategy once, in a folder of its own that is gone afterwards."""
 
-    def __init__(self, layout: Layout, mounts: Mounts, runner: Runner) -> None:
+    def __init__(self, layout: Layout, mounts: Mounts, runner: Runner, server: NfsServer) -> None:
         self._layout = layout
+        self._server = server
         self._mounts = mounts
         self._runner = runner
         self._known: dict[Strategy, str] = {}
@@ -87,8 +89,12 @@ class Prober:
         (home / "fs" / "file").write_text("new")
         if file_handle(home / "fs" / "file") != before:
             raise OSError("file handles do not survive a change")
+        if self._server is NfsServer.GANESHA and _id(home / "fs") == _id(home):
+            raise OSError("NFS-Ganesha tells overlays apart only on Linux 6.6 or newer")
 
     def _btrfs(self, home: Path) -> None:
+        if self._server is NfsServer.GANESHA:
+            raise OSError("NFS-Ganesha, as Debian builds it, serves no btrfs subvolume")
         self._btrfs_tool("create", home / "base")
         self._btrfs_tool("snapshot", home / "base", home / "fs")
 
@@ -98,3 +104,8 @@ class Prober:
 
     def _btrfs_tool(self, verb: str, *paths: Path) -> None:
         self._runner.run(("btrfs", "subvolume", verb, *map(str, paths)), timeout_s=TIMEOUT_S)
+
+
+def _id(path: Path) -> int:
+    """The id of the file system below a path, as its statfs has it."""
+    return os.statvfs(path).f_fsid

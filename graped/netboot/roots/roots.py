@@ -13,7 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from graped.config.types import Strategy
+from graped.config.types import NfsServer, Strategy
 from graped.errors import Conflict, GrapeError, InUse
 from graped.files import remove_tree, sync_folder
 from graped.netboot.images.record import ImageRecord
@@ -60,6 +60,7 @@ class Roots(RootView):
         runner: Runner,
         wall: Callable[[], float],
         *,
+        server: NfsServer = NfsServer.KERNEL,
         step: Step = lambda _: None,
     ) -> None:
         layout = Layout(folder)
@@ -67,7 +68,7 @@ class Roots(RootView):
         self._images = images
         self._wall = wall
         self._step = step
-        self._prober = Prober(layout, mounts, runner)
+        self._prober = Prober(layout, mounts, runner, server)
         self._changing: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)  # by node; held for minutes
         self._recording = threading.Lock()  # from reading a record to writing it
 
