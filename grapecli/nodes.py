@@ -9,6 +9,7 @@ import click
 from grapecli import table, timeline, times
 from grapecli.frame import Group, complete_nodes, join, nodes_argument, pass_session
 from grapecli.session import Session
+from graped.errors import NetbootOff, NotFound
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,15 +53,41 @@ def list_nodes(session: Session, nodeset: tuple[str, ...]) -> None:
 @click.argument("name", shell_complete=complete_nodes)
 @pass_session
 def show_node(session: Session, name: str) -> None:
-    """Show all that is known of one node."""
+    """Show all that is known of one node, and of its root."""
     one = session.client().get(f"/v1/nodes/{name}")
+    root = _root_of(session, one)
     if session.json:
-        session.print_json(one)
+        session.print_json({**one, "root": root})
         return
-    pairs = _pairs(one)
+    pairs = [*_pairs(one), *_root(root)]
     width = max(len(key) for key, _text in pairs)
     lines = [f"{key.ljust(width)}  {text}" for key, text in pairs]
     session.print("\n".join([*lines, *timeline.draw(one, times.now(), fine=sys.stdout.isatty())]))
+
+
+def _root_of(session: Session, node: Json) -> Json | None:
+    """Fetch the root of a node; None where it has none, or there is no netbooting."""
+    try:
+        root: Json = session.client().get(f"/v1/nodes/{node['name']}/root")
+    except (NotFound, NetbootOff):
+        return None
+    return root
+
+
+def _root(root: Json | None) -> list[tuple[str, str]]:
+    """Lay out a root, and the older ones that a rollback can bring back: the first of them is what it takes unasked."""
+    if root is None:
+        return []
+    now = f"{root['image']} by {root['strategy']}, generation {root['generation']}, made {times.clock(root['made'])}"
+    pairs = [("root", now)]
+    if root["fault"]:
+        pairs.append(("fault", f"the root cannot be served: {root['fault']}"))
+    kept = list(reversed(root["kept"]))
+    width = max((len(one["label"]) for one in kept), default=0)
+    for number, one in enumerate(kept):
+        text = f"{one['label'].ljust(width)}  {one['image']}, {times.clock(one['made'])}"
+        pairs.append(("kept" if number == 0 else "", text))
+    return pairs
 
 
 def _pairs(node: Json) -> list[tuple[str, str]]:

@@ -112,6 +112,10 @@ def _node(rack: Rack, _query: dict[str, str], _body: Any, name: str) -> Any:
     return rack.nodes[rack.expand(name)[0]]
 
 
+def _root(_rack: Rack, _query: dict[str, str], _body: Any, name: str) -> Any:
+    raise Refuse(404, "not_found", f"{name} has no root.")
+
+
 def _stack(rack: Rack, _query: dict[str, str], _body: Any, number: str) -> Any:
     if int(number) not in rack.stack_ids:
         raise Refuse(404, "not_found", f"There is no stack {number}.")
@@ -153,6 +157,7 @@ ROUTES: dict[tuple[str, str], Any] = {
     ("GET", "/v1/revision"): _revision,
     ("GET", "/v1/stacks/(\\d+)"): _stack,
     ("GET", "/v1/nodes"): _nodes,
+    ("GET", "/v1/nodes/([^/]+)/root"): _root,
     ("GET", "/v1/nodes/(.+)"): _node,
     ("GET", "/v1/power"): lambda rack, q, b: rack.groups(q["nodes"]),
     ("POST", "/v1/power/plan"): lambda rack, q, b: rack.plan(b),

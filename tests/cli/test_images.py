@@ -13,6 +13,7 @@ import tarfile
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 
 from grapecli import image_import
 from graped.core.chore import ChoreKind
+from graped.model import SlotId
 from tests.api.conftest import Served, serving
 from tests.api.provision import Provision
 from tests.api.rack import Rack
@@ -187,6 +189,28 @@ def test_long_work_is_waited_for_unless_not_wanted(run: Run, served: Served, arg
     assert ran.code == 0
     assert ran.out.startswith("job ")
     assert " accepted: " in ran.out
+
+
+def test_a_node_is_shown_with_its_root_and_those_that_are_kept(run: Run, provision: Provision) -> None:
+    slot = SlotId(0, 0)
+    root = provision.roots[slot]
+    reset = replace(root.kept[0], generation="2", label="reset-2", by="reset", made="2026-11-26T13:00:00.000Z")
+    provision.roots[slot] = replace(root, generation="3", kept=(*root.kept, reset))
+    lines = [line.split() for line in run("node", "show", "worker-0-0").out.splitlines()]
+    at = next(number for number, words in enumerate(lines) if words[:1] == ["root"])
+    assert " ".join(lines[at]).startswith(f"root {root.image} by overlay, generation 3, made 2026-")
+    assert lines[at + 1][:3] == ["kept", "reset-2", f"{root.image},"]  # the newest first: node rollback takes it
+    assert lines[at + 2][:2] == ["before", f"{root.image},"]
+    provision.roots[slot] = replace(root, mounted=False, fault="the disk is gone", kept=())
+    out = run("node", "show", "worker-0-0").out
+    assert "fault" in out
+    assert "the root cannot be served: the disk is gone" in out
+    assert "kept" not in out
+
+
+def test_json_of_a_node_has_its_root_where_there_is_one(run: Run, provision: Provision) -> None:
+    assert run("node", "show", "worker-0-0", "--json").json["root"]["kept"][0]["label"] == "before"
+    assert run("node", "show", "worker-0-5", "--json").json["root"] is None
 
 
 def test_json_of_long_work_is_its_job(run: Run, served: Served) -> None:
@@ -463,6 +487,7 @@ def test_a_shell_needs_root(run: Run, served: Served, monkeypatch: pytest.Monkey
 def test_without_netbooting(run: Run, socket_path: Path) -> None:
     with serving(socket_path, lambda: Rack(netboot=False)):
         ran = run("image", "list")
+        assert run("node", "show", "worker-0-0").code == 0
     assert ran.code == 6
     assert "netboot.active" in ran.err
 
