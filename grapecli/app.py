@@ -47,7 +47,7 @@ class Root(Group):
 @click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
-    """Power and watch a rack of single-board computers.
+    """Power, boot and watch a rack of single-board computers.
 
     A client of the daemon graped: it starts nothing by itself.
     """

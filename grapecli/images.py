@@ -7,7 +7,7 @@ import click
 from grapecli import asking, table, times
 from grapecli.fold import fold
 from grapecli.frame import COMPLETION_S, Group, pass_session
-from grapecli.session import Session
+from grapecli.session import REMOVE_S, Session
 from grapecli.working import amount
 
 TYPE_CHECKING = False
@@ -107,6 +107,7 @@ def _pairs(one: Json) -> list[tuple[str, str]]:
 @pass_session
 def remove(session: Session, refs: tuple[str, ...], yes: bool) -> None:
     """Remove versions. One that a node's root is built on is kept, and said so."""
+    session.timeout_s = REMOVE_S
     client = session.client()
     found = {one["ref"]: one for one in (client.get(f"/v1/images/{ref}") for ref in refs)}
     lines = [f"{ref}  {amount(one['size_bytes'], None, 'bytes')}, from {one['source']}" for ref, one in found.items()]

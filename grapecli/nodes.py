@@ -126,5 +126,6 @@ def _served(node: Json) -> list[tuple[str, str]]:
     fetched = node["fetched"]
     if fetched["discovers"] or fetched["files"]:
         amount = f"{fetched['files']} files, {fetched['file_bytes'] / 1e6:.1f} MB"
-        pairs.append(("fetched", f"{amount}, after {fetched['discovers']} DHCP requests"))
+        asked = fetched["discovers"]
+        pairs.append(("fetched", f"{amount}, after {asked} DHCP request{'s' * (asked != 1)}"))
     return pairs

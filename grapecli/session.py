@@ -13,6 +13,7 @@ if TYPE_CHECKING:  # typing itself would cost start-up time
     from graped.api.client import Client
 
 REQUEST_TIMEOUT_S = 10.0
+REMOVE_S = 1800.0  # graped removes a whole tree before it answers, from an SD card perhaps
 
 
 class ReaderGone(Exception):

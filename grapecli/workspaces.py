@@ -6,7 +6,7 @@ import click
 
 from grapecli import asking, table, working
 from grapecli.frame import Group, pass_session
-from grapecli.session import Session
+from grapecli.session import REMOVE_S, Session
 
 _id = click.argument("number", metavar="ID")
 
@@ -48,6 +48,7 @@ def commit(session: Session, number: str, name: str | None, wait: bool, timeout:
 def drop(session: Session, number: str, yes: bool) -> None:
     """Throw a workspace away."""
     asking.confirm(session, f"What was done in workspace {number} will be lost", [], "Drop it?", yes=yes)
+    session.timeout_s = REMOVE_S
     gone = session.client().delete(f"/v1/workspaces/{number}")
     if session.json:
         session.print_json(gone)

@@ -104,7 +104,7 @@ def _files_end(name: str, counts: BootCounts) -> tuple[str, str]:
 
 
 def _image_hint(name: str) -> str:
-    return f"its image lacks it: grapecli node root {name}, grapecli image verify"
+    return f"its image lacks it: grapecli node show {name} names the image; grapecli image verify IMAGE"
 
 
 def _times(count: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -12,14 +13,15 @@ import sys
 import tarfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from grapecli import image_import
+from grapecli import image_import, session
+from graped.api import types
 from graped.core.chore import ChoreKind
 from graped.model import SlotId
 from tests.api.conftest import Served, serving
@@ -163,6 +165,25 @@ def test_removing_asks_and_needs_somebody_to_ask(run: Run, provision: Provision)
     ran = run("image", "rm", provision.kept[0].ref, "--yes")
     assert ran.code == 6
     assert "worker-0-0" in ran.err
+
+
+def test_removing_a_tree_may_take_its_time(
+    run: Run, served: Served, provision: Provision, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("remove_image", "drop_workspace"):
+        monkeypatch.setattr(Provision, name, slowly(getattr(Provision, name)))
+    monkeypatch.setattr(session, "REQUEST_TIMEOUT_S", 0.5)
+    assert run("image", "rm", "lite", "--yes").out.startswith("removed lite@")
+    provision.workspaces_open["1"] = types.Workspace(id="1", image="bookworm@3f9c2a", path="/x", shell=())
+    assert run("image", "workspace", "drop", "1", "--yes").out == "dropped 1 of bookworm@3f9c2a\n"
+
+
+def slowly(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+    async def wait(*args: Any) -> Any:
+        await asyncio.sleep(1.0)
+        return await function(*args)
+
+    return wait
 
 
 @pytest.mark.parametrize(
