@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import os
+import re
 import subprocess
 import tarfile
 import tempfile
@@ -159,7 +160,7 @@ def test_every_truncation_is_noticed(tmp_path: Path) -> None:
     for cut in range(1, end, 97):
         with pytest.raises(BadImage) as caught:
             unpack(whole[:cut], tmp_path / str(cut))
-        assert "truncated" in caught.value.detail, cut
+        assert re.search("truncated|damaged", caught.value.detail), cut  # in a long header: as Python's version says
     unpack(whole[: end + 512], tmp_path / "whole")
 
 
@@ -187,8 +188,18 @@ def test_a_file_larger_than_the_disk_is_refused_by_its_header(tmp_path: Path) ->
 def test_a_sparse_file_larger_than_any_disk(tmp_path: Path) -> None:
     info = member("a", pax_headers={"GNU.sparse.major": "0", "GNU.sparse.minor": "1", "GNU.sparse.name": "a",
                                     "GNU.sparse.size": str(2**62), "GNU.sparse.map": f"{2**61},1"})  # fmt: skip
-    with pytest.raises(BadImage):
+    with contextlib.nullcontext() if holds(tmp_path / "probe", 2**62) else pytest.raises(BadImage):  # a tmpfs holds it
         unpack(archive((info, b"x")), tmp_path / "root")
+
+
+def holds(file: Path, size_bytes: int) -> bool:
+    """Whether a file of this size can be on this file system."""
+    file.touch()
+    try:
+        os.truncate(file, size_bytes)
+    except OSError:
+        return False
+    return True
 
 
 def test_a_tail_without_end(tmp_path: Path) -> None:
@@ -196,6 +207,7 @@ def test_a_tail_without_end(tmp_path: Path) -> None:
         unpack(archive(member("a")) + bytes(80 * MIB), tmp_path / "root")
 
 
+NOT_OURS = () if os.geteuid() == 0 else (PermissionError,)  # a user may give nothing away, as a damaged owner asks
 SEVERAL = archive(
     member("d", tarfile.DIRTYPE), (member("d/f"), b"x" * 700), link("l", "d"), (member("l/g"), b"yy"),
     link("h", "d/f", tarfile.LNKTYPE), (member("n" * 150, pax_headers={"mtime": "1.5"}), b"z"),
@@ -220,7 +232,7 @@ def test_whatever_is_in_an_archive_it_is_unpacked_or_refused(damage: list[tuple[
             data[at + 148 : at + 156] = b"%06o\0 " % sum(data[at : at + 512])
     with tempfile.TemporaryDirectory() as home:
         (Path(home) / "canary").write_text("sings")
-        with contextlib.suppress(BadImage, NoSpace):
+        with contextlib.suppress(BadImage, NoSpace, *NOT_OURS):
             unpack(bytes(data), Path(home) / "root")
         assert sorted(os.listdir(home)) == ["canary", "root"]
         assert (Path(home) / "canary").stat().st_nlink == 1
