@@ -10,6 +10,8 @@ import pytest
 # A shell has what it runs in the background ignore Ctrl-C, and programs that tests interrupt would inherit that.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# Debian keeps mkfs and the servers where an ordinary user's PATH does not lead.
+os.environ["PATH"] = f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin"
 
 
 @pytest.hookimpl(trylast=True)

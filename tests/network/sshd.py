@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 import socket
 import subprocess
@@ -29,7 +30,8 @@ def sshd(folder: Path, host_keys: list[Path], *more: str) -> Iterator[int]:
     """Run sshd with these keys; yields its port. Started with ``-D``, so that it ends with its pid."""
     if SSHD is None:
         pytest.skip("no sshd: install openssh-server")
-    Path("/run/sshd").mkdir(exist_ok=True)  # where sshd drops its privileges to; a tmpfs loses it
+    if os.geteuid() == 0:
+        Path("/run/sshd").mkdir(exist_ok=True)  # where sshd drops its privileges to; a tmpfs loses it
     port = free_port()
     config = folder / "sshd_config"
     config.write_text("\n".join([f"HostKey {key}" for key in host_keys] + ["PidFile none", "UsePAM no", *more]) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import stat
 import subprocess
 import threading
@@ -29,6 +30,8 @@ def mode(path: Path) -> int:
 
 
 def openssh(*argv: object) -> str:
+    if shutil.which(str(argv[0])) is None:
+        pytest.skip(f"needs {argv[0]}: apt install openssh-client")
     return subprocess.run([*map(str, argv)], check=True, capture_output=True, text=True, timeout=20).stdout
 
 
