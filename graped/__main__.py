@@ -35,7 +35,7 @@ def _parser() -> argparse.ArgumentParser:
         "--sim-nodes", type=Path, metavar="FILE", help="which slots are simulated, empty or external (TOML)"
     )
     sim.add_argument(
-        "--sim-netboot", action="store_true", help="start DHCP, TFTP and NFS all the same, for external slots"
+        "--sim-netboot", action="store_true", help="run DHCP, TFTP and NFS all the same, for external slots (root)"
     )
     sim.add_argument("--sim-stop", action="store_true", help="end the simulated rack of --state-dir and exit")
     return parser
