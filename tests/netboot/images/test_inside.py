@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -216,6 +217,9 @@ def test_a_terminal_reaches_the_shell(root: Path) -> None:
     assert b"got hello" in heard
 
 
+@pytest.mark.skipif(
+    shutil.which("qemu-aarch64-static") is None, reason="needs qemu-aarch64-static: apt install qemu-user-static"
+)
 def test_a_foreign_program_runs_emulated_and_it_is_said_how_far(root: Path) -> None:
     program = root / "bin/hello"
     program.write_bytes(arm64_program(b"hello from arm64\n"))
