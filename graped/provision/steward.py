@@ -33,6 +33,7 @@ from graped.provision.wanted import unmet
 log = logging.getLogger("graped.provision")
 
 ROUND_S: Final = 5.0  # between two rounds where nothing happens: as long as a dead server stays dead
+HOLD_S: Final = 60.0  # nobody is kept off for longer because our servers do not come up
 AGAIN_S: Final = 300.0  # a root that could not be made is tried again after so long, or when something changed
 
 
@@ -59,7 +60,8 @@ class Steward:
         self._make_roots = make_roots
         self._faults = Faults(engine.post)
         self._woken = asyncio.Event()
-        self._serving: bool | None = None  # whether DHCP runs, or was let run; None: not looked yet
+        self._serving = False  # whether DHCP ran when we came, or was let run
+        self._resting = False
         self._tried: dict[SlotId, tuple[NodePlan, float]] = {}
         self._off: frozenset[SlotId] = frozenset()
         self._exporter = Exporter(edges)
@@ -86,7 +88,15 @@ class Steward:
             await self._round_ended.wait_for(lambda: self._ended >= target)
 
     async def run(self) -> None:
-        """Go round until cancelled."""
+        """Go round until cancelled. A bug in here holds nobody's power."""
+        try:
+            await self._go_round()
+        finally:
+            self._engine.post(PowerOnHeld(reason=""))
+
+    async def _go_round(self) -> None:
+        if self._engine.state.config.netboot.active:
+            await self._begin(plan(self._engine.state.config))
         await asyncio.to_thread(self._recover)
         config: Config | None = None
         while True:
@@ -139,8 +149,6 @@ class Steward:
             await asyncio.to_thread(self._rest)
             return
         layout = plan(config)
-        if self._serving is None:
-            await self._begin(layout)
         busy = self._busy()  # before the look: a root that is made meanwhile is seen or still worked on
         await asyncio.to_thread(self._look)
         off = _off(state)
@@ -152,21 +160,32 @@ class Steward:
         self._ask_for_roots(layout, busy)
 
     def hold(self) -> None:
-        """Have nobody switched on before the first round is over: a Pi 3B asks for 25 s and never again."""
+        """Have nobody switched on before the first round is over: a Pi 3B asks for 25 s and never again.
+
+        A round that takes longer than ``HOLD_S`` is not waited for: something is wrong, and told.
+        """
         if self._engine.state.config.netboot.active:
             self._engine.post(PowerOnHeld(reason="the servers of the nodes are not up yet"))
+            asyncio.get_running_loop().call_later(HOLD_S, self._let_go)
+
+    def _let_go(self) -> None:
+        if self._ended == 0:
+            self._engine.post(PowerOnHeld(reason=""))
 
     async def _begin(self, layout: NetPlan) -> None:
         """Take over servers that ran before us: they hold nobody."""
+        self._serving = False
         with self._faults.of("dhcp"):
             self._serving = await asyncio.to_thread(self._edges.dnsmasq.running, layout.folder) is not None
-        self._serving = bool(self._serving)
         if self._serving:
             self._engine.post(PowerOnHeld(reason=""))
 
     def _rest(self) -> None:
         """Serve nobody new while netbooting is off; roots stay exported for nodes that run on them (in a thread)."""
         self._look()
+        if self._resting:
+            return
+        self._resting = True
         with self._faults.of("dhcp"):
             if self._edges.dnsmasq.running(self._edges.folder) is not None:
                 self._edges.dnsmasq.stop(self._edges.folder)
@@ -206,7 +225,7 @@ class Steward:
         self._faults.tell("dhcp_rival", rival)
         if rival is None:
             self._serving = True
-        return bool(self._serving), rival.message if rival and self._serving else ""
+        return self._serving, rival.message if rival and self._serving else ""
 
     async def _rival(self) -> ground.Finding | None:
         try:

@@ -19,10 +19,12 @@ from graped.core.events import DaemonFault, Event, PowerOnHeld
 from graped.core.state import SlotState, State
 from graped.errors import InUse, NotFound, ServerError
 from graped.model import Power, SlotId
+from graped.netboot.plan import plan
 from graped.netboot.roots.records import BadRecord, RootRecord
 from graped.netboot.roots.view import Served
 from graped.netboot.roots.volumes import file_system_bytes, volume_folder
 from graped.network.links import LinkInfo
+from graped.provision import steward
 from graped.provision.edges import Edges
 from graped.provision.ground import Finding
 from graped.provision.rivals import Rivals
@@ -187,6 +189,7 @@ class World:
             edges, self.engine, SystemClock(), cast(Rivals, self.around), lambda slots, _: self.asked.append(slots)
         )
         self.steward.hold()
+        await self.steward._begin(plan(self.engine.state.config))
         await self.more(count)
 
     async def more(self, count: int = 1) -> None:
@@ -461,3 +464,30 @@ def test_the_nfs_server_of_a_former_configuration_gives_up_its_port(world: World
 
     run(story())
     assert not world.former.up
+
+
+def test_a_bug_in_a_round_holds_nobodys_power(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def story() -> None:
+        await world.rounds(0)
+
+        async def broken(_: State) -> None:
+            raise RuntimeError("a bug")
+
+        monkeypatch.setattr(world.steward, "_round", broken)
+        with pytest.raises(RuntimeError):
+            await world.steward.run()
+
+    run(story())
+    assert world.engine.held[0] == "the servers of the nodes are not up yet"
+    assert world.engine.held[-1] == ""
+
+
+def test_servers_that_do_not_come_up_hold_nobody_for_long(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(steward, "HOLD_S", 0.05)
+
+    async def story() -> None:
+        await world.rounds(0)  # held, and no round ends
+        await asyncio.sleep(0.2)
+
+    run(story())
+    assert world.engine.held == ["the servers of the nodes are not up yet", ""]
