@@ -9,12 +9,16 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
 from graped.files import remove_tree, sync_folder
 from graped.netboot.dhcp.access import Account, closed_to
 from graped.netboot.tftp.plan import FolderPlan
+
+LINGER_S: Final = 0.02  # who has just followed the link to a folder finds the file in it, before it goes
 
 
 def apply_folder(tftp: Path, folder: FolderPlan) -> bool:
@@ -29,6 +33,8 @@ def apply_folder(tftp: Path, folder: FolderPlan) -> bool:
         _point(tftp / folder.serial, folder.name)
         changed = True
     stale = _stale(tftp, folder)
+    if changed and stale:
+        time.sleep(LINGER_S)
     for path in stale:
         remove_tree(path)
     return changed or bool(stale)
