@@ -21,6 +21,7 @@ LATE = {
     "reset": ("grapecli.roots:reset", "Give nodes fresh roots."),
     "snapshot": ("grapecli.roots:snapshot", "Keep the roots of nodes as they are."),
     "rollback": ("grapecli.roots:rollback", "Bring back older roots."),
+    "drop": ("grapecli.roots:drop", "Give up older roots."),
     "diff": ("grapecli.changes:node_diff", "Show what a node has changed."),
 }
 

@@ -1,4 +1,4 @@
-"""``grapecli node set|reset|snapshot|rollback``: what nodes boot, and their own file systems."""
+"""``grapecli node set|reset|snapshot|rollback|drop``: what nodes boot, and their own file systems."""
 
 from __future__ import annotations
 
@@ -92,6 +92,20 @@ def rollback(
     what = f"{names['folded']} will go back to {whose}; what they changed since then is lost"
     asking.confirm(session, what, [], "Roll back?", yes=yes)
     job = session.client().post("/v1/nodes/rollback", {"nodes": names["names"], "label": label})
+    return working.finish(session, job, wait=wait, timeout=timeout)
+
+
+@click.command("drop", cls=Command)
+@click.option("--label", metavar="LABEL", required=True, help="Which one: grapecli node show lists them.")
+@_yes
+@working.options
+@nodes_argument()
+@pass_session
+def drop(session: Session, nodeset: tuple[str, ...], label: str, yes: bool, wait: bool, timeout: float | None) -> int:
+    """Give up an older root of nodes: a snapshot, or what a reset, set or rollback has kept."""
+    names = _names(session, nodeset)
+    asking.confirm(session, f"{label} of {names['folded']} will be gone for ever", [], "Drop?", yes=yes)
+    job = session.client().post("/v1/nodes/drop", {"nodes": names["names"], "label": label})
     return working.finish(session, job, wait=wait, timeout=timeout)
 
 

@@ -104,6 +104,7 @@ class Provision(Protocol):
     async def reset_nodes(self, slots: Sequence[SlotId], *, by: str) -> Chore: ...
     async def snapshot_nodes(self, slots: Sequence[SlotId], label: str, *, by: str) -> Chore: ...  # raises NodeOn
     async def rollback_nodes(self, slots: Sequence[SlotId], label: str | None, *, by: str) -> Chore: ...  # NodeOn
+    async def drop_kept(self, slots: Sequence[SlotId], label: str, *, by: str) -> Chore: ...
 
     def output(self, job: int, after: int) -> tuple[Sequence[str], int]:
         """Tell what the command of a job wrote behind line ``after``, as far as it is kept; and the last line's number.

@@ -71,6 +71,15 @@ class NodesRollback(BaseModel):
     label: Label | None = None
 
 
+class NodesDrop(BaseModel):
+    """Give up a kept root."""
+
+    model_config = _STRICT
+
+    nodes: Nodes
+    label: Label
+
+
 class NodeCommit(BaseModel):
     """Make an image version of a node's root."""
 

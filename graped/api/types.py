@@ -32,7 +32,7 @@ StackWord = Literal["starting", "ok", "degraded", "missing", "unknown"]
 OutcomeWord = Literal["queued", "running", "done", "completed_with_errors", "failed", "cancelled", "interrupted"]
 JobKindWord = Literal[
     "power", "image.import", "image.prepare", "image.exec", "image.verify", "image.commit",
-    "node.set", "node.reset", "node.snapshot", "node.rollback",
+    "node.set", "node.reset", "node.snapshot", "node.rollback", "node.drop",
 ]  # fmt: skip
 ResultWord = Literal["done", "failed", "cancelled", "superseded", "interrupted"]
 

@@ -22,6 +22,7 @@ class ChoreKind(StrEnum):
     NODE_RESET = "node.reset"
     NODE_SNAPSHOT = "node.snapshot"
     NODE_ROLLBACK = "node.rollback"
+    NODE_DROP = "node.drop"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -225,6 +225,11 @@ class Netboot:
         self._need_off(slots)
         return self._each(ChoreKind.NODE_ROLLBACK, slots, lambda slot, work: self._work.rollback(slot, label, work), by)
 
+    async def drop_kept(self, slots: Sequence[SlotId], label: str, *, by: str) -> Chore:
+        """Give up kept roots."""
+        must_be_active(self._state())
+        return self._each(ChoreKind.NODE_DROP, slots, lambda slot, _: self._work.drop(slot, label), by)
+
     async def commit_node(self, slot: SlotId, name: str, *, by: str) -> Chore:
         """Make an image version of a node's root. Raises: NodeOn."""
         must_be_active(self._state())

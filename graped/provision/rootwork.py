@@ -65,6 +65,13 @@ class RootWork:
             self._pin(slot, record.image)
         return f"back on {record.image}"
 
+    def drop(self, slot: SlotId, label: str) -> str:
+        """Give up one kept root of a node. Raises: NotFound."""
+        _, node = self._node(slot)
+        self._edges.roots.drop(node.name, label)
+        self._edges.roots.retire(node.name)
+        return f"{label} is given up"
+
     def commit(self, slot: SlotId, name: str, work: Work) -> str:
         """Make a new image version of what a node has changed; return its ref. Raises: NodeOn."""
         _, node = self._node(slot)

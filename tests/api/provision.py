@@ -188,6 +188,9 @@ class Provision:
         self._off(slots)
         return self._each(ChoreKind.NODE_ROLLBACK, slots, by, None)
 
+    async def drop_kept(self, slots: Sequence[SlotId], label: str, *, by: str) -> Chore:
+        return self._each(ChoreKind.NODE_DROP, slots, by, None)
+
     def _each(self, kind: ChoreKind, slots: Sequence[SlotId], by: str, ref: str | None) -> Chore:
         def each(slot: SlotId, work: Work) -> str:
             if ref:

@@ -93,6 +93,7 @@ def test_a_name_that_is_none_is_refused_before_a_byte_is_sent(client: Client, na
         ("/v1/nodes/reset", {"nodes": ["worker-0-0"]}, "node.reset"),
         ("/v1/nodes/snapshot", {"nodes": "worker-0-0", "label": "a"}, "node.snapshot"),
         ("/v1/nodes/rollback", {"nodes": "worker-0-0", "label": None}, "node.rollback"),
+        ("/v1/nodes/drop", {"nodes": "worker-0-0", "label": "a"}, "node.drop"),
     ],
 )
 def test_what_takes_long_is_a_job(client: Client, path: str, body: object, kind: str) -> None:

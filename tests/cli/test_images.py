@@ -198,6 +198,7 @@ def slowly(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[A
         (["node", "reset", "worker-0-1", "--yes"], "done: worker-0-1 ("),
         (["node", "snapshot", "worker-0-0", "--label", "before"], "done: worker-0-0 ("),
         (["node", "rollback", "worker-0-0", "-y", "--label", "before"], "done: worker-0-0 ("),
+        (["node", "drop", "worker-0-0", "--yes", "--label", "before"], "done: worker-0-0 ("),
     ],
 )
 def test_long_work_is_waited_for_unless_not_wanted(run: Run, served: Served, args: list[str], out: str) -> None:
@@ -248,13 +249,15 @@ def test_default_goes_back_to_what_the_files_say(run: Run, provision: Provision)
     assert run("node", "set", "--image", "lite").code == 2
 
 
-@pytest.mark.parametrize("verb", ["reset", "rollback"])
-def test_what_loses_data_asks_first_and_sends_the_names_it_showed(run: Run, provision: Provision, verb: str) -> None:
-    ran = run("node", verb, "worker-0-[0-1]")
+@pytest.mark.parametrize("words", [["reset"], ["rollback"], ["drop", "--label", "before"]])
+def test_what_loses_data_asks_first_and_sends_the_names_it_showed(
+    run: Run, provision: Provision, words: list[str]
+) -> None:
+    ran = run("node", *words, "worker-0-[0-1]")
     assert ran.code == 2
     assert "worker-0-[0-1] will" in ran.err
-    assert run("node", verb, "worker-0-[0-1]", tty=True, stdin="\n").code == 2
-    ran = run("node", verb, "worker-0-[0-1]", tty=True, stdin="yes\n")
+    assert run("node", *words, "worker-0-[0-1]", tty=True, stdin="\n").code == 2
+    ran = run("node", *words, "worker-0-[0-1]", tty=True, stdin="yes\n")
     assert (ran.code, ran.out.split(" (")[0]) == (0, "done: worker-0-[0-1]")
 
 

@@ -325,6 +325,27 @@ def test_a_label_that_is_taken_or_not_there_fails_its_node(play: Play) -> None:
     play(story)
 
 
+def test_a_kept_root_that_is_dropped_is_gone_and_its_image_may_go_too(play: Play) -> None:
+    async def story(world: World) -> None:
+        old, new = world.make_image("lite", "one"), world.make_image("full", "two")
+        await world.give([A], old.ref)
+        await world.done(await world.netboot.snapshot_nodes([A], "one", by=ME))
+        await world.give([A], new.ref)
+        root = world.netboot.root(A)
+        assert root is not None
+        for kept in root.kept:
+            assert (
+                await world.done(await world.netboot.drop_kept([A], kept.label, by=ME)) == f"{kept.label} is given up"
+            )
+        gone = await world.ended(await world.netboot.drop_kept([A], "one", by=ME))
+        assert gone.outcome is Outcome.FAILED
+        after = world.netboot.root(A)
+        assert after is not None
+        assert (after.image, after.kept) == (new.ref, ())
+
+    play(story)
+
+
 def test_a_commit_makes_a_version_of_what_a_node_has(play: Play) -> None:
     async def story(world: World) -> None:
         image = world.make_image("lite", "one")

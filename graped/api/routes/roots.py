@@ -9,7 +9,7 @@ from fastapi import Path, Request, Response
 from graped.api import types
 from graped.api.answers import answer
 from graped.api.documents import errors
-from graped.api.netboot_bodies import NodeCommit, NodesReset, NodesRollback, NodesSet, NodesSnapshot
+from graped.api.netboot_bodies import NodeCommit, NodesDrop, NodesReset, NodesRollback, NodesSet, NodesSnapshot
 from graped.api.nodesets import named, targets
 from graped.api.peer import who
 from graped.api.routes.context import BackendOf, ProvisionOf, topic
@@ -75,3 +75,10 @@ async def rollback(request: Request, backend: BackendOf, provision: ProvisionOf,
     """Bring back kept roots; the nodes have to be off. What they changed since then is lost."""
     slots = targets(backend.state, body.nodes)
     return accepted(backend, await provision.rollback_nodes(slots, body.label, by=who(request.scope)))
+
+
+@router.post("/v1/nodes/drop", status_code=202, response_model=types.Job, responses=_NODES)
+async def drop(request: Request, backend: BackendOf, provision: ProvisionOf, body: NodesDrop) -> Response:
+    """Give up kept roots: what is in them is lost, and their image may be removed."""
+    slots = targets(backend.state, body.nodes)
+    return accepted(backend, await provision.drop_kept(slots, body.label, by=who(request.scope)))
