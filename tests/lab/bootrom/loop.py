@@ -78,6 +78,8 @@ class Loop:
             while self._orders:
                 self._orders.popleft()()
             return
+        if descriptor not in self._running:
+            return  # it ended while this round's events were told
         rom, phase = self._running[descriptor]
         now = time.monotonic()
         try:
@@ -98,9 +100,10 @@ class Loop:
 
     def _advance(self, descriptor: int, rom: BootRom, now: float) -> None:
         before = rom.phase
+        if before is not None and before.ended:
+            self._forget(descriptor)  # its socket is closed now
         rom.advance(now)
         if rom.phase is not before:
-            del self._running[descriptor]  # its socket is closed, so that epoll has forgotten it
             self._follow(rom)
 
     def _begin(self, rom: BootRom) -> None:
@@ -113,7 +116,7 @@ class Loop:
     def _break(self, rom: BootRom, error: Exception) -> None:
         """End a board that a mistake of ours has stopped; the others go on, and its result tells."""
         for descriptor in [number for number, (other, _) in self._running.items() if other is rom]:
-            del self._running[descriptor]
+            self._forget(descriptor)
         self._stop(rom, f"broken: {error!r}")
 
     def _follow(self, rom: BootRom) -> None:
@@ -124,9 +127,17 @@ class Loop:
         self._running[descriptor] = (rom, rom.phase)
         self._poll.register(descriptor, select.EPOLLIN)
 
+    def _forget(self, descriptor: int) -> None:
+        """Look at a socket no more, before it is closed.
+
+        A close alone does not make epoll forget it: a process that is being started elsewhere holds it a moment longer.
+        """
+        if self._running.pop(descriptor, None) is not None:
+            self._poll.unregister(descriptor)
+
     def _stop(self, rom: BootRom, why: str) -> None:
         if rom.phase is not None:
-            self._running.pop(rom.phase.socket.fileno(), None)
+            self._forget(rom.phase.socket.fileno())
         rom.end(why)
         self._ended[id(rom)].set()
 

@@ -150,3 +150,26 @@ def test_no_odd_request_leads_outside(lab: Run, boot: Path) -> None:
             except TimeoutError:
                 pass
     assert server.process.poll() is None
+
+
+def test_a_socket_that_a_starting_process_still_holds_disturbs_no_board(
+    lab: Run, boot: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network, held = Network(lab), []
+    some = boards(2)
+    serve(network, boot, some)
+    made = Place.socket
+
+    def shared(place: Place, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        one = made(place, family, kind, protocol)
+        held.append(one.dup())  # as a fork does, until its exec
+        return one
+
+    monkeypatch.setattr(Place, "socket", shared)
+    roms = [BootRom(network.place(f"held-{n}", mac=board.mac), board) for n, board in enumerate(some)]
+    try:
+        booted = boot_all(roms, timeout_s=60.0)
+    finally:
+        for one in held:
+            one.close()
+    assert [one.outcome for one in booted] == ["kernel"] * len(some)
