@@ -133,6 +133,15 @@ class Network:
         self.places[name] = place
         return place
 
+    def cable(self, place: Place, interface: str, *, mac: str = "") -> None:
+        """Lay a second cable to a place of another network; there its end is called ``interface``, and is down."""
+        peer: dict[str, Any] = {"ifname": interface, "net_ns_fd": place.namespace}
+        if mac:
+            peer["address"] = mac
+        with self._lock:
+            self._route.link("add", ifname=place.name, kind="veth", peer=peer)
+            self._plug(place.name)
+
     def tap(self, name: str) -> str:
         """Plug in a tap, and give its name; the guest's process runs in the switch's namespace (:meth:`command`)."""
         with self._lock:

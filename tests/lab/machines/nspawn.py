@@ -17,17 +17,25 @@ PAUSE_S = 0.02
 
 
 class Nspawn(Process):
-    """Boots ``root`` at a place. ``binds`` are more folders of this machine: (here, there).
+    """Boots ``root`` at a place. ``binds`` are folders of this machine (here, there), ``shown`` those it may only read.
 
     It has the kernel and the clock of this machine, and may not set either. A folder on a real file system has to be
     bound to ``/var/lib/docker`` where Docker is to run: overlay2 does not stack on an overlay.
     """
 
-    def __init__(self, place: Place, root: Path, *, binds: tuple[tuple[Path, str], ...] = ()) -> None:
+    def __init__(
+        self,
+        place: Place,
+        root: Path,
+        *,
+        binds: tuple[tuple[Path, str], ...] = (),
+        shown: tuple[tuple[Path, str], ...] = (),
+    ) -> None:
         super().__init__(place.network.run, place.name)
         self.place = place
         self.root = root
         self._binds = tuple(f"--bind={here}:{there}" for here, there in binds)
+        self._binds += tuple(f"--bind-ro={here}:{there}" for here, there in shown)
         self._groups = Groups(place.namespace)
 
     def power_on(self) -> None:

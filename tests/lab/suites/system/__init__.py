@@ -1,0 +1,1 @@
+"""A fresh Debian becomes a master: `make lab-system`."""
