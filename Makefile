@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
 
-.PHONY: demo test check lint bench lab-netboot clean
+.PHONY: demo test check lint bench lab-netboot lab-system clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -29,6 +29,10 @@ test: $(TESTS)  ## run all tests
 lab-netboot: $(TESTS)  ## boot nodes in the lab: real servers, boot ROMs, real kernels (root, Debian)
 	$(BIN)/python -m tests.lab.prepare
 	timeout --signal=INT --kill-after=60 720 $(BIN)/python -m pytest --durations=10 tests/lab/suites/netboot
+
+lab-system: $(TESTS)  ## install Grape on fresh machines with systemd (root, Debian)
+	$(BIN)/python -m tests.lab.prepare
+	timeout --signal=INT --kill-after=60 900 $(BIN)/python -m pytest --durations=15 tests/lab/suites/system
 
 lint: $(TESTS)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

@@ -8,13 +8,18 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from tests.lab import binfmt
+from tests.lab.archive import archive
+from tests.lab.debian import bare
 from tests.lab.kernel.build import kernel
 from tests.lab.roots import RECIPES, root
 
 
 def main() -> None:
     """Make what is not there yet, and say how long that took."""
-    makers: list[Callable[[], Path]] = [kernel, *(partial(root, name) for name in RECIPES)]
+    if trouble := binfmt.register():
+        print(f"programs of arm64 will not run: {trouble}", file=sys.stderr)
+    makers: list[Callable[[], Path]] = [kernel, *(partial(root, name) for name in RECIPES), bare, archive]
     for make in makers:
         started = time.monotonic()
         path = make()
