@@ -14,7 +14,9 @@ NAMES: Final = ("qemu-aarch64", "qemu-arm")
 def register() -> str:
     """Have the kernel start arm programs by QEMU where it can and is not told yet; say what stands in the way."""
     if not (FOLDER / "register").exists():
-        mounted = subprocess.run(("mount", "-t", "binfmt_misc", "binfmt_misc", FOLDER), capture_output=True, check=False)
+        mounted = subprocess.run(
+            ("mount", "-t", "binfmt_misc", "binfmt_misc", FOLDER), capture_output=True, check=False
+        )
         if mounted.returncode:
             return f"this kernel has no binfmt_misc: {mounted.stderr.decode().strip()}"
     if shutil.which("update-binfmts") is None:
