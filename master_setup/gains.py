@@ -1,0 +1,48 @@
+"""What an installation of packages brings: packages, accounts, and files that no package owns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from master_setup import accounts, dpkg
+from master_setup.machine import Machine
+from master_setup.record import FOLDER
+
+# Written by the script `install` before it installs python3.
+BEFORE: Final = f"{FOLDER}/before"
+NAMES: Final = ("packages", "users", "groups", "paths")
+
+
+def snapshot(machine: Machine) -> dict[str, list[str]]:
+    """Return what is there now."""
+    return {
+        "packages": sorted(dpkg.installed(machine)),
+        "users": sorted(accounts.users(machine)),
+        "groups": sorted(accounts.groups(machine)),
+        "paths": sorted(dpkg.walk(machine)),
+    }
+
+
+def bootstrapped(machine: Machine) -> dict[str, list[str]] | None:
+    """Return what was there before the script ``install`` brought python3; None where it did not have to."""
+    if not machine.exists(f"{BEFORE}/complete"):
+        return None
+    return {
+        "packages": machine.text(f"{BEFORE}/packages").split(),
+        "users": [line.split(":")[0] for line in machine.text(f"{BEFORE}/passwd").splitlines()],
+        "groups": [line.split(":")[0] for line in machine.text(f"{BEFORE}/group").splitlines()],
+        "paths": [path for path in machine.text(f"{BEFORE}/paths").split("\n") if path],
+    }
+
+
+def between(machine: Machine, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return what is new; of the paths those that no package owns."""
+    came = {name: sorted(set(new[name]) - set(old[name])) for name in NAMES}
+    owned = dpkg.owned(machine)
+    return {**came, "paths": [path for path in came["paths"] if path not in owned]}
+
+
+def joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, list[str]]:
+    """Return both together."""
+    return {name: sorted({*one.get(name, ()), *other.get(name, ())}) for name in NAMES}

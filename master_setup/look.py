@@ -1,0 +1,32 @@
+"""Gather the facts of a machine. Nothing is changed."""
+
+from __future__ import annotations
+
+import os
+
+from master_setup.facts import Facts
+from master_setup.machine import Machine
+
+
+def look(machine: Machine) -> Facts:
+    """Look at a machine once."""
+    release = _release(machine.text("/etc/os-release"))
+    version = release.get("VERSION_ID", "0").split(".")[0]
+    return Facts(
+        distribution=release.get("ID", "debian"),
+        version=int(version) if version.isdigit() else 0,
+        arch=machine.says("dpkg", "--print-architecture") or "amd64",
+        kernel=machine.text("/proc/sys/kernel/osrelease").strip(),
+        booted=machine.booted,
+        invoker=_invoker(),
+    )
+
+
+def _invoker() -> str:
+    name = os.environ.get("SUDO_USER", "")
+    return "" if name == "root" else name
+
+
+def _release(text: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line)
+    return {key: value.strip("\"'") for key, _, value in pairs}

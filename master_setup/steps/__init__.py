@@ -1,0 +1,13 @@
+"""The steps, in the order in which they are made; undone in reverse order."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from master_setup.steps import accounts, packages
+from master_setup.steps.base import Step
+
+STEPS: Final[tuple[Step, ...]] = (
+    packages,
+    accounts,
+)

@@ -1,0 +1,25 @@
+"""What can be wanted of a machine. A new kind: a frozen dataclass with ``@kind``; see ``base``."""
+
+from master_setup.wants.accounts import Group, Member, User
+from master_setup.wants.base import Difference, Kept, Want, kind
+from master_setup.wants.command import Command
+from master_setup.wants.files import Block, File, Folder, Link
+from master_setup.wants.packages import Packages
+from master_setup.wants.units import Unit
+
+__all__ = [
+    "Block",
+    "Command",
+    "Difference",
+    "File",
+    "Folder",
+    "Group",
+    "Kept",
+    "Link",
+    "Member",
+    "Packages",
+    "Unit",
+    "User",
+    "Want",
+    "kind",
+]
