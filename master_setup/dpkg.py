@@ -16,15 +16,22 @@ UNWATCHED: Final = ("/var/lib/dpkg", "/var/lib/apt", "/var/lib/grape", "/opt/gra
 
 
 def installed(machine: Machine) -> dict[str, str]:
-    """Return the versions of all packages that are installed, or were begun to be; names as apt-get takes them."""
+    """Return the versions of all packages that are installed, or were begun to be; names as apt-get takes them:
+    with the architecture only where it is not the machine's own."""
     out = machine.run("dpkg-query", "--show", "--showformat=${binary:Package}\t${db:Status-Status}\t${Version}\n")
+    native = architecture(machine)
     found: dict[str, str] = {}
     for line in out.stdout.splitlines():
         name, _, rest = line.partition("\t")
         status, _, version = rest.partition("\t")
         if status not in ("not-installed", "config-files"):
-            found[name] = version
+            found[name.removesuffix(f":{native}")] = version
     return found
+
+
+def architecture(machine: Machine) -> str:
+    """Return the machine's own architecture, as dpkg calls it."""
+    return machine.run("dpkg", "--print-architecture").stdout.strip()
 
 
 def complete(machine: Machine) -> frozenset[str]:
@@ -35,8 +42,9 @@ def complete(machine: Machine) -> frozenset[str]:
 
 
 def manual(machine: Machine) -> frozenset[str]:
-    """Return the packages that somebody asked for by name."""
-    return frozenset(machine.run("apt-mark", "showmanual").stdout.split())
+    """Return the packages that somebody asked for by name; named as by :func:`installed`."""
+    native = architecture(machine)
+    return frozenset(name.removesuffix(f":{native}") for name in machine.run("apt-mark", "showmanual").stdout.split())
 
 
 def owned(machine: Machine) -> frozenset[str]:

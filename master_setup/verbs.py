@@ -1,0 +1,141 @@
+"""What each verb does, from an understood command line to an exit code."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from typing import Final
+
+from graped.errors import GrapeError, RequestError
+from master_setup import applying, checking, finishing, locking, look, options, planning, record, reverting, telling
+from master_setup.cli import Asked
+from master_setup.facts import Facts
+from master_setup.machine import Machine
+from master_setup.planning import Wanted
+from master_setup.record import Record
+from master_setup.steps import STEPS
+
+FINE: Final = 0
+FAILED: Final = 1
+NOT_ASKED: Final = 2  # a question without an answer: nothing was done
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Situation:
+    """What all verbs begin with."""
+
+    record: Record
+    facts: Facts
+    wants: tuple[Wanted, ...]
+
+
+def run(machine: Machine, asked: Asked) -> int:
+    """Carry out a verb. Raises GrapeError."""
+    match asked.verb:
+        case "plan":
+            return _plan(machine, asked)
+        case "apply":
+            return _apply(machine, asked)
+        case "check":
+            return _check(machine, asked)
+        case "revert":
+            return _revert(machine, asked)
+        case _:
+            raise RequestError(f"there is no verb {asked.verb}")
+
+
+def _look(machine: Machine, asked: Asked) -> Situation:
+    found = record.load(machine)
+    given = dict(asked.given)
+    if "users" in given:
+        given["users"] = tuple(given["users"])
+    found.options = options.merged(found.options, given)
+    facts = look.look(machine)
+    return Situation(record=found, facts=facts, wants=planning.wanted(facts, found.options))
+
+
+def _plan(machine: Machine, asked: Asked) -> int:
+    here = _look(machine, asked)
+    changes = list(planning.changes(machine, here.wants, here.record))
+    if asked.json:
+        telling.out_json({"changes": telling.as_json(changes)})
+    else:
+        telling.out(telling.plan(changes, STEPS))
+    return FINE
+
+
+def _apply(machine: Machine, asked: Asked) -> int:
+    lock = locking.take(machine)
+    try:
+        here = _look(machine, asked)
+        if here.record.options != record.load(machine).options or not here.record.entries:
+            here.record.save()
+        done = applying.apply(machine, here.wants, here.record)
+    finally:
+        os.close(lock)
+    if asked.json:
+        telling.out_json({"changes": done.changes, "kept": list(done.kept)})
+    else:
+        _tell_kept(done.kept)
+        telling.out(f"{done.changes} changes made." if done.changes else "Nothing to do.")
+    return FINE
+
+
+def _check(machine: Machine, asked: Asked) -> int:
+    here = _look(machine, asked)
+    drift = list(planning.changes(machine, here.wants, here.record))
+    ill = checking.health(machine, here.wants, here.record)
+    if asked.json:
+        telling.out_json({"drift": telling.as_json(drift), "ill": [dataclasses.asdict(each) for each in ill]})
+    else:
+        telling.out(telling.check(drift, ill))
+    return FAILED if drift or ill else FINE
+
+
+def _revert(machine: Machine, asked: Asked) -> int:
+    if asked.purge and not asked.yes and not _agreed("This removes /var/lib/grape: images, roots, volumes, history."):
+        return NOT_ASKED
+    lock = locking.take(machine)
+    try:
+        found = record.load(machine)
+        done = reverting.revert(machine, found, without=asked.without)
+        if done.failed:
+            raise GrapeError("; ".join(done.failed), hint="What could be undone is undone. Call revert again.")
+        if asked.json:
+            telling.out_json({"undone": done.undone, "kept": list(done.kept)})
+        else:
+            _tell_kept(done.kept)
+            telling.out(f"{done.undone} changes undone.")
+        _finish(machine, found, asked, lock, bool(done.kept))
+    finally:
+        os.close(lock)
+    return FINE
+
+
+def _finish(machine: Machine, found: Record, asked: Asked, lock: int, kept: bool) -> None:
+    """Go on as the script that ends a revert, where there is something to end."""
+    if not machine.exists(record.FOLDER) or asked.without:
+        return
+    if asked.purge:
+        finishing.refuse_mounts(machine)
+    what = finishing.leaving(machine, found) if asked.given.get("packages", True) else finishing.Leaving()
+    if what.stay:
+        machine.say(f"these packages stay, something needs them: {' '.join(what.stay)}")
+    finishing.write(machine, finishing.script(machine, what, keep_backups=kept, purge=asked.purge))
+    sys.stdout.flush()
+    finishing.become(machine, lock)
+
+
+def _tell_kept(kept: tuple[str, ...]) -> None:
+    for line in kept:
+        telling.out(f"kept: {line}")
+
+
+def _agreed(question: str) -> bool:
+    """Ask at the terminal; without one, or without a yes, the answer is no."""
+    if not sys.stdin.isatty():
+        print(f"{question} Give --yes.", file=sys.stderr)
+        return False
+    print(f"{question} Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
