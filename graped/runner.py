@@ -18,6 +18,7 @@ from typing import IO, Protocol
 from graped.errors import CommandFailed, CommandTimeout
 
 OUTPUT_LIMIT_BYTES = 1_000_000  # ten times the export table of 96 nodes with four folders each
+LINE_LIMIT_BYTES = 10_000  # a line is told in pieces of this length
 STDERR_LINES = 3  # how many of the last lines are told in an error
 KEPT_NAMES = ("PATH", "HOME")  # all that a tool inherits: where programs are, and its own configuration
 LOOK_S = 0.1  # how often a silent program is looked after
@@ -44,12 +45,40 @@ class Runner(Protocol):
     ) -> Output: ...
 
 
+class LineRunner(Protocol):
+    """A Runner whose programs can be listened to while they run; see :class:`SubprocessRunner`."""
+
+    def run(
+        self,
+        argv: tuple[str, ...],
+        *,
+        timeout_s: float,
+        expect: frozenset[int] = frozenset({0}),
+        env: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+        stdout: int | None = None,
+    ) -> Output: ...
+
+
 @dataclass(slots=True)
 class _Heard:
-    """What was read so far: the start of stdout, the end of stderr."""
+    """What was read so far: the start of stdout, the end of stderr. ``on_line`` is told each line of both."""
 
+    on_line: Callable[[str], None] | None = None
     stdout: bytearray = field(default_factory=bytearray)
     stderr: bytearray = field(default_factory=bytearray)
+    begun: dict[int, bytes] = field(default_factory=dict)  # of each pipe, the line that has not ended yet
+
+    def tell(self, pipe: int, chunk: bytes) -> None:
+        """Tell the lines that are whole now; at the end (an empty chunk) also what is left."""
+        if self.on_line is None:
+            return
+        *lines, rest = (self.begun.get(pipe, b"") + chunk).replace(b"\r", b"\n").split(b"\n")
+        if len(rest) > LINE_LIMIT_BYTES or not chunk:
+            lines, rest = [*lines, rest], b""
+        self.begun[pipe] = rest
+        for line in filter(None, lines):
+            self.on_line(line.decode(errors="replace"))
 
 
 class SubprocessRunner:
@@ -74,26 +103,29 @@ class SubprocessRunner:
         timeout_s: float,
         expect: frozenset[int] = frozenset({0}),
         env: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+        stdout: int | None = None,
     ) -> Output:
-        """Run ``argv`` to its end and return what it wrote to stdout.
+        """Run ``argv`` to its end and return what it wrote to stdout; ``on_line`` hears each line as it comes.
 
+        ``stdout``: a descriptor that gets the program's stdout instead, however long it is.
         Raises CommandFailed where it cannot be started, says too much, or exits with an unexpected code, and
         CommandTimeout where it does not end in ``timeout_s``. Whatever it started is stopped with it.
         """
-        child = self._start(argv, env)
-        heard = _Heard()
+        child = self._start(argv, env, subprocess.PIPE if stdout is None else stdout)
+        heard = _Heard(on_line=on_line)
         try:
             self._listen(child, argv[0], heard, self._clock() + timeout_s, timeout_s)
         finally:
             _stop(child)
         return _judge(argv[0], child.returncode, expect, heard)
 
-    def _start(self, argv: tuple[str, ...], env: Mapping[str, str] | None) -> subprocess.Popen[bytes]:
+    def _start(self, argv: tuple[str, ...], env: Mapping[str, str] | None, stdout: int) -> subprocess.Popen[bytes]:
         try:
             return subprocess.Popen(
                 argv,
                 stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
+                stdout=stdout,
                 stderr=subprocess.PIPE,
                 env={**self._base_env, "LC_ALL": "C", **(env or {})},
                 start_new_session=True,  # so that what it starts can be stopped with it
@@ -111,8 +143,8 @@ class SubprocessRunner:
         """Read both pipes until they are closed and the program ended, or something is wrong."""
         with selectors.DefaultSelector() as selector:
             for pipe, sink in ((child.stdout, heard.stdout), (child.stderr, heard.stderr)):
-                assert pipe is not None
-                selector.register(pipe, selectors.EVENT_READ, sink)
+                if pipe is not None:
+                    selector.register(pipe, selectors.EVENT_READ, (sink, heard))
             while selector.get_map():
                 left_s = deadline - self._clock()
                 if left_s <= 0:
@@ -134,9 +166,10 @@ def _read_once(selector: selectors.BaseSelector, wait_s: float) -> bool:
     for key, _ in ready:
         pipe: IO[bytes] = key.fileobj  # type: ignore[assignment]
         chunk = os.read(pipe.fileno(), 4096)
-        if chunk:
-            key.data.extend(chunk)
-        else:
+        sink, heard = key.data
+        sink.extend(chunk)
+        heard.tell(pipe.fileno(), chunk)
+        if not chunk:
             selector.unregister(pipe)
     return bool(ready)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -105,3 +106,32 @@ def test_no_descriptor_stays_open() -> None:
     for _ in range(3):
         sh("true")
     assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_lines_are_heard_as_they_come() -> None:
+    heard: list[str] = []
+    moments: list[float] = []
+
+    def hear(line: str) -> None:
+        heard.append(line)
+        moments.append(time.monotonic())
+
+    said = sh(r"printf 'one\ntwo\rhalf'; sleep 0.3; printf ' a line' >&2; echo; printf end", on_line=hear)
+    assert said == "one\ntwo\rhalf\nend"
+    assert sorted(heard) == [" a line", "end", "half", "one", "two"]
+    assert moments[-1] - moments[0] > 0.2
+
+
+def test_a_line_without_an_end_is_told_in_pieces() -> None:
+    heard: list[str] = []
+    sh("head -c 25000 /dev/zero | tr '\\0' x", on_line=heard.append)
+    assert "".join(heard) == "x" * 25_000
+    assert len(heard) > 1
+
+
+def test_stdout_can_go_elsewhere_however_long_it_is(tmp_path: Path) -> None:
+    with (tmp_path / "out").open("wb") as out:
+        runner = SubprocessRunner(output_limit_bytes=1000)
+        said = sh("head -c 100000 /dev/zero; echo noise >&2", runner=runner, stdout=out.fileno(), on_line=print)
+    assert said == ""
+    assert (tmp_path / "out").stat().st_size == 100_000
