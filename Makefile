@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
 
-.PHONY: demo test check lint bench lab-netboot lab-system clean
+.PHONY: demo test check lint bench lab-netboot lab-system lock wheelhouse clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -41,6 +41,12 @@ lint: $(TESTS)  ## ruff, mypy strict, import-linter
 	$(BIN)/lint-imports
 
 check: lint test  ## exactly what CI runs
+
+lock: $(RUNS)  ## choose versions of all dependencies anew, and note the hashes of their wheels
+	$(BIN)/python -m master_setup.pinning
+
+wheelhouse: $(RUNS)  ## build/wheelhouse: all wheels of an installation without a network (ARCH=arm64 for another machine)
+	@$(BIN)/python -m master_setup.wheels $(ARCH:%=--arch=%) $(PYTHONS:%=--python=%) $(VERSION:%=--version=%)
 
 bench: $(RUNS)  ## measure, side by side in one run
 	$(BIN)/python -m tests.bench

@@ -1,0 +1,58 @@
+"""The files of the source tree that Grape's wheel is made of."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from graped.errors import ConfigError
+
+DATE = 1_767_225_600  # 2026-01-01, the time of every file in what we build: the same source gives the same bytes
+FILES = ("pyproject.toml", "README.md", "LICENSE", "config.toml")
+PACKAGES = ("graped", "grapecli", "grape_docker", "master_setup")
+_PASSED_OVER = frozenset({"__pycache__", ".mypy_cache"})
+_VERSION = re.compile(r'^(version|__version__) = "([^"]+)"$', re.MULTILINE)
+_SAYS_VERSION = (Path("pyproject.toml"), Path("graped/__init__.py"))
+
+
+def version_of(source: Path) -> str:
+    """Read the version of a source tree."""
+    found = _VERSION.search((source / "pyproject.toml").read_text())
+    if not found:
+        raise ConfigError(f"{source / 'pyproject.toml'} says no version")
+    return found[2]
+
+
+def digest(source: Path, version: str = "") -> str:
+    """Sum up what :func:`copy` would copy."""
+    total = hashlib.sha256(f"{DATE} {version}".encode())
+    for path in files(source):
+        content = (source / path).read_bytes()
+        mode = (source / path).stat().st_mode & 0o111
+        total.update(f"\0{path}\0{mode}\0{len(content)}\0".encode() + content)
+    return total.hexdigest()
+
+
+def copy(source: Path, tree: Path, version: str = "") -> None:
+    """Copy the files into a new ``tree``, so that building leaves nothing in the source; say ``version`` there."""
+    for path in files(source):
+        (tree / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(source / path, tree / path)
+    for path in _SAYS_VERSION if version else ():
+        text = (tree / path).read_text()
+        (tree / path).write_text(_VERSION.sub(rf'\1 = "{version}"', text, count=1))
+
+
+def files(source: Path) -> Iterator[Path]:
+    """Yield each file, relative to ``source``, in a fixed order."""
+    for name in FILES:
+        if (source / name).is_file():
+            yield Path(name)
+    for package in PACKAGES:
+        for path in sorted((source / package).rglob("*")):
+            relative = path.relative_to(source)
+            if path.is_file() and not _PASSED_OVER & set(relative.parts) and path.suffix != ".pyc":
+                yield relative
