@@ -58,8 +58,11 @@ def main(argv: list[str] | None = None) -> int:
         if args.show_config is not None:
             return check.show(path, registry.find(), sys.stdout, state_dir=args.state_dir)
         from graped.bottom import judge_machine
+        from graped.provision.supervision import shortcomings
+        from graped.runner import SubprocessRunner
 
-        return check.check(path, registry.find(), sys.stdout, machine=judge_machine)
+        notes = lambda config: shortcomings(config, SubprocessRunner())  # noqa: E731
+        return check.check(path, registry.find(), sys.stdout, machine=judge_machine, notes=notes)
     if args.sim_stop:
         if args.state_dir is None:
             parser.error("--sim-stop needs --state-dir")

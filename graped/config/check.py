@@ -28,17 +28,18 @@ def check(
     out: TextIO,
     *,
     machine: Callable[[Config], Iterable[str]] = _nothing,
+    notes: Callable[[Config], Iterable[str]] = _nothing,
 ) -> int:
     """Print each problem and each warning, one a line, and a count; return the exit code.
 
     ``machine`` judges what only this computer can tell (it knows the hardware, this module does not): its lines are
-    problems too. It is asked when the files themselves are right.
+    problems too. It is asked when the files themselves are right. ``notes`` are what this computer lacks: warnings.
     """
     try:
         loaded = load(path, drivers)
     except ConfigError as error:
         return _refuse([str(problem) for problem in error.problems], out)
-    _print_warnings(loaded.warnings, out, "warning: ")
+    _print_warnings((*loaded.warnings, *notes(loaded.config)), out, "warning: ")
     problems = list(machine(loaded.config))
     if problems:
         return _refuse(problems, out)

@@ -56,6 +56,7 @@ class Doctor:
         layout = plan(config)
         found.append(await self._done("interface", lambda: asyncio.to_thread(self._interface, config)))
         found.append(await self._done("DHCP rival", self._rival))
+        found.append(await self._done("supervisor", lambda: asyncio.to_thread(self._supervisor, config)))
         found.append(await self._done("dnsmasq", lambda: asyncio.to_thread(self._dnsmasq, layout)))
         found.append(await self._done("TFTP", lambda: asyncio.to_thread(self._tftp, layout)))
         found.append(await self._done("NFS", lambda: asyncio.to_thread(self._nfs, layout)))
@@ -116,6 +117,10 @@ class Doctor:
         if finding is None:
             return Check(name="DHCP rival", state="ok", message="no other DHCP server answers", hint="")
         return Check(name="DHCP rival", state="failed", message=finding.message, hint=finding.hint)
+
+    def _supervisor(self, config: Config) -> Check:
+        self._edges.servers.check(self._edges.units)
+        return Check(name="supervisor", state="ok", message=f"{config.netboot.supervisor} keeps the servers", hint="")
 
     def _dnsmasq(self, layout: NetPlan) -> Check:
         pid = self._edges.dnsmasq.running(layout.folder)

@@ -18,8 +18,10 @@ from graped.netboot.nfs.kernel import EXPORTS_FILE, KernelNfs
 from graped.netboot.plan import folder
 from graped.netboot.roots.mounts import DirectMounts, UnitMounts
 from graped.netboot.roots.roots import Roots
-from graped.netboot.servers import ProcessServers, Servers, SystemdServers
+from graped.netboot.servers import Servers
+from graped.netboot.systemd import Systemctl
 from graped.network.ssh_keys import KeyRing
+from graped.provision.supervision import servers_of, units_of
 from graped.runner import Runner
 
 
@@ -34,6 +36,7 @@ class Edges:
     roots: Roots
     keys: KeyRing
     servers: Servers
+    units: frozenset[str]  # what systemd must have, where it keeps the servers
     dnsmasq: Dnsmasq
     nfs: NfsBackend
     former_nfs: NfsBackend | None  # the server of a former configuration, where it may still hold the port
@@ -43,9 +46,9 @@ def build(config: Config, runner: Runner, wall: Callable[[], float]) -> Edges:
     """Put the edges together as the configuration says; nothing is started or changed yet."""
     at, net = folder(config), config.netboot
     systemd = net.supervisor is Supervisor.SYSTEMD
-    servers: Servers = SystemdServers(runner) if systemd else ProcessServers(runner)
-    images = ImageStore(at / "images", runner, wall)
-    mounts = UnitMounts(at, runner) if systemd else DirectMounts(at, runner)
+    servers = servers_of(config, runner)
+    images = ImageStore(at / "images", runner, wall, in_unit=systemd)
+    mounts = UnitMounts(at, Systemctl(runner, at)) if systemd else DirectMounts(at, runner)
     return Edges(
         folder=at,
         runner=runner,
@@ -54,6 +57,7 @@ def build(config: Config, runner: Runner, wall: Callable[[], float]) -> Edges:
         roots=Roots(at, images, mounts, runner, wall, server=net.nfs),
         keys=KeyRing(config.store.state_dir / "ssh"),
         servers=servers,
+        units=units_of(config),
         dnsmasq=Dnsmasq(servers, runner),
         nfs=_nfs(config, net.nfs, at, runner, servers),
         former_nfs=_former(config, at, runner, servers),

@@ -62,6 +62,7 @@ class Steward:
         self._woken = asyncio.Event()
         self._serving = False  # whether DHCP ran when we came, or was let run
         self._resting = False
+        self._unsupervised = True  # until it was found that servers can be kept running here
         self._tried: dict[SlotId, tuple[NodePlan, float]] = {}
         self._off: frozenset[SlotId] = frozenset()
         self._exporter = Exporter(edges)
@@ -154,6 +155,8 @@ class Steward:
         off = _off(state)
         await asyncio.to_thread(self._release, layout, off - self._off)
         self._off = off
+        if self._unsupervised:
+            await asyncio.to_thread(self._supervise)
         clear, held = await self._may_serve(config)
         await asyncio.to_thread(self._serve, config, layout, clear)
         self._engine.post(PowerOnHeld(reason=held))
@@ -179,6 +182,12 @@ class Steward:
             self._serving = await asyncio.to_thread(self._edges.dnsmasq.running, layout.folder) is not None
         if self._serving:
             self._engine.post(PowerOnHeld(reason=""))
+
+    def _supervise(self) -> None:
+        """See whether servers can be kept running at all, until they can (in a thread)."""
+        with self._faults.of("netboot.supervisor"):
+            self._edges.servers.check(self._edges.units)
+            self._unsupervised = False
 
     def _rest(self) -> None:
         """Serve nobody new while netbooting is off; roots stay exported for nodes that run on them (in a thread)."""

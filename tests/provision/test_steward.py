@@ -104,6 +104,19 @@ class Server:
 
 
 @dataclass
+class Keeper:
+    """Who keeps servers running. ``lacking``: what it is without."""
+
+    lacking: str = ""
+    asked: int = 0
+
+    def check(self, _: object) -> None:
+        self.asked += 1
+        if self.lacking:
+            raise ServerError(self.lacking)
+
+
+@dataclass
 class Folder:
     """Images, keys, workspaces, roots: as much of them as a round asks."""
 
@@ -174,6 +187,7 @@ class World:
         self.engine = Turning(State(config=config, slots={A: SlotState(observed=Power.ON), B: SlotState()}))
         self.dnsmasq, self.nfs, self.roots, self.around = Server(), Server(), Folder(), Neighbourhood()
         self.former: Server | None = None
+        self.keeper = Keeper()
         self.asked: list[tuple[SlotId, ...]] = []
         self.folder = tmp_path
 
@@ -183,6 +197,7 @@ class World:
             type("Edges", (), {
                 "dnsmasq": self.dnsmasq, "nfs": self.nfs, "roots": self.roots, "images": Folder(), "keys": Folder(),
                 "workspaces": Folder(), "folder": self.folder, "former_nfs": self.former, "runner": SubprocessRunner(),
+                "servers": self.keeper, "units": frozenset(),
             })(),
         )  # fmt: skip
         self.steward = Steward(
@@ -298,6 +313,19 @@ def test_a_server_that_fails_is_its_own_fault_and_heals(world: World) -> None:
         assert world.engine.faults == {}
         await world.more()
         assert (world.nfs.applied, world.nfs.ensured) == (1, 1)  # the same exports again: only seen to
+
+    run(story())
+
+
+def test_units_that_are_not_there_are_told_until_they_are(world: World) -> None:
+    async def story() -> None:
+        world.keeper.lacking = "systemd has no unit grape-nfs.service"
+        await world.rounds()
+        assert world.engine.faults == {"netboot.supervisor": "systemd has no unit grape-nfs.service"}
+        world.keeper.lacking = ""
+        await world.more(3)
+        assert world.engine.faults == {}
+        assert world.keeper.asked == 2  # then it is not asked any more
 
     run(story())
 

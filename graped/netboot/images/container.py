@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import selectors
-import signal
 import subprocess
 import sys
 from collections import deque
@@ -15,6 +14,7 @@ from typing import IO, Final
 
 from graped.errors import BadImage, CommandFailed
 from graped.netboot.images.emulate import emulation_of
+from graped.netboot.images.transient import unit_argv
 from graped.work import Work
 
 LAST_LINES: Final = 5  # told in the error
@@ -35,13 +35,14 @@ def enter_argv(
     network: bool = False,
     binds: Iterable[tuple[Path, str]] = (),
     lock: Path | None = None,
-    parent: int = 0,
+    lifeline: bool = False,
 ) -> tuple[str, ...]:
     """The command line that runs ``command`` in ``root``; root on this machine must run it.
 
-    ``binds`` are files that are shown read-only below ``/run/grape``.
+    ``binds`` are files that are shown read-only below ``/run/grape``. ``lifeline``: it ends when its stdin is closed.
     """
-    words = [sys.executable, "-P", "-m", "graped.netboot.images.enter", f"--root={root}", f"--parent={parent}"]
+    words = [sys.executable, "-P", "-m", "graped.netboot.images.enter", f"--root={root}"]
+    words += ["--lifeline"] if lifeline else []
     words += ["--network"] if network else []
     words += [f"--bind={source}:{name}" for source, name in binds]
     words += [f"--lock={lock}"] if lock else []
@@ -57,10 +58,12 @@ def run_inside(
     arch: str = "",
     network: bool = False,
     binds: Iterable[tuple[Path, str]] = (),
+    in_unit: bool = False,
 ) -> None:
     """Run a command in ``root`` to its end; when this returns or raises, nothing of it runs any more.
 
     ``arch`` is the root's; a foreign one is emulated where that is possible. Progress: lines of the phase "run".
+    ``in_unit``: systemd starts it, outside of graped's sandbox.
     Raises: CommandFailed (with the last lines), BadImage where it cannot run here, Cancelled.
     """
     if not command:
@@ -69,7 +72,7 @@ def run_inside(
     if emulation.note:
         on_line(emulation.note)
     work.phase("run", unit="lines")
-    argv = enter_argv(root, emulation.command, network=network, binds=[*binds, *emulation.binds], parent=os.getpid())
+    argv = enter_argv(root, emulation.command, network=network, binds=[*binds, *emulation.binds], lifeline=True)
     last: deque[str] = deque(maxlen=LAST_LINES)
 
     def heard(line: str) -> None:
@@ -77,7 +80,7 @@ def run_inside(
         on_line(line)
         work.advance(1)
 
-    code = _run(argv, work, heard)
+    code = _run(unit_argv(argv) if in_unit else argv, work, heard)
     if code != 0:
         said = " / ".join(line.strip() for line in last if line.strip())
         raise CommandFailed(
@@ -88,7 +91,7 @@ def run_inside(
 def _run(argv: tuple[str, ...], work: Work, heard: OnLine) -> int:
     child = subprocess.Popen(
         argv,
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # the lifeline: nothing is ever written, and it is closed even if we are killed
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         env={name: os.environ[name] for name in ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH") if name in os.environ},
@@ -134,11 +137,11 @@ def _text(line: bytes) -> str:
 
 
 def _end(child: subprocess.Popen[bytes]) -> None:
-    """End it: on SIGTERM it kills its process 1, with which the kernel ends all others, and waits for that."""
-    if child.poll() is None:
-        child.send_signal(signal.SIGTERM)
-        try:
-            child.wait(END_S)
-        except subprocess.TimeoutExpired:
-            child.kill()
-            child.wait()
+    """End it: without its lifeline it kills its process 1, and with that the kernel all others, and waits for it."""
+    assert child.stdin is not None
+    child.stdin.close()
+    try:
+        child.wait(END_S)
+    except subprocess.TimeoutExpired:
+        child.kill()
+        child.wait()

@@ -3,7 +3,8 @@
 What the command sees: its root, a fresh /dev, /proc, /run and /tmp, nobody else's processes, and the network only
 where it was asked for. It has no rights that reach out of its root: no mounts, no device nodes, no clock, no modules.
 All mounts are in its own namespace, so that nothing is left behind however it ends. Every process ends with the
-command; and if whoever started this program is killed, the kernel ends all of it.
+command; and if whoever started this program is killed, all of it ends: with ``--lifeline`` also where somebody else
+has started it for them, as systemd does.
 
 Why not systemd-nspawn: on a machine without systemd it keeps nobody from device nodes that are in the image, and it
 writes into the tree (mount points, links), which would be in the new version.
@@ -60,8 +61,7 @@ def main(argv: list[str]) -> int:
     """Run the command of ``argv`` and return its exit code (128 + signal where one ended it)."""
     options = _parse(argv)
     _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if options.parent and os.getppid() != options.parent:
-        return 1  # it died before the line above
+    lifeline = _take_lifeline() if options.lifeline else None
     if options.lock:
         lock = os.open(options.lock, os.O_RDONLY)  # held until this process ends
         fcntl.flock(lock, fcntl.LOCK_SH)
@@ -76,6 +76,8 @@ def main(argv: list[str]) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is for the command
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: os.kill(init, signal.SIGKILL))
+    if lifeline is not None:
+        _hold(init, lifeline)
     return _wait(init)
 
 
@@ -85,9 +87,27 @@ def _parse(argv: list[str]) -> argparse.Namespace:
     parser.add_argument("--network", action="store_true", help="the machine's own network; else there is none")
     parser.add_argument("--bind", action="append", default=[], help="SOURCE:NAME, read-only at /run/grape/NAME")
     parser.add_argument("--lock", type=Path, help="folder that is locked (shared) as long as the command runs")
-    parser.add_argument("--parent", type=int, default=0, help="end if this is not our parent any more")
+    parser.add_argument("--lifeline", action="store_true", help="end when the pipe that is our stdin is closed")
     parser.add_argument("command", nargs="+")
     return parser.parse_args(argv)
+
+
+def _take_lifeline() -> int:
+    """Keep the pipe from the command, which gets an empty stdin in its place."""
+    lifeline = os.dup(0)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return lifeline
+
+
+def _hold(init: int, lifeline: int) -> None:
+    """Wait until process 1 has ended; kill it when the other end of the lifeline is closed."""
+    watched = os.pidfd_open(init)
+    ready, _, _ = select.select([watched, lifeline], [], [])
+    if watched not in ready:
+        os.kill(init, signal.SIGKILL)  # not reaped yet, so it is no other one
+    os.close(watched)
 
 
 def _init(options: argparse.Namespace, parent: int) -> int:

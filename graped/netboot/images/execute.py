@@ -37,7 +37,7 @@ def execute(
     with store.draft(name or record.name) as draft:
         clone_tree(store.root(record), draft.path, work)
         store.step("cloned")
-        run_inside(draft.path, argv, work, on_line, arch=record.arch, network=network)
+        run_inside(draft.path, argv, work, on_line, arch=record.arch, network=network, in_unit=store.in_unit)
         store.step("ran")
         if record.prepared:
             carry_out(Tree(draft.path), KEEP_PREPARED)  # packages make host keys and the like when they are installed

@@ -80,7 +80,7 @@ def prepare(
         carry_out(tree, _before(additions))
         store.step("edited")
         for script in additions.scripts:
-            _run_script(draft.path, Path(script), record.arch, work, on_line)
+            _run_script(store, draft.path, Path(script), record.arch, work, on_line)
             store.step("ran")
         carry_out(tree, _after(additions))
         store.step("finished")
@@ -107,11 +107,12 @@ def _after(additions: Additions) -> tuple[Step, ...]:
     return (*shared.STEPS, additions.mark)
 
 
-def _run_script(root: Path, script: Path, arch: str, work: Work, on_line: OnLine) -> None:
+def _run_script(store: ImageStore, root: Path, script: Path, arch: str, work: Work, on_line: OnLine) -> None:
     """Run a script of the master inside: it is shown there, not copied."""
     command = (*_interpreter(script), "/run/grape/script")
     try:
-        run_inside(root, command, work, on_line, arch=arch, network=True, binds=[(script, "script")])
+        binds = [(script, "script")]
+        run_inside(root, command, work, on_line, arch=arch, network=True, binds=binds, in_unit=store.in_unit)
     except CommandFailed as error:
         raise CommandFailed(f"{script}: {error.detail}", hint="See netboot.prepare.scripts.") from error
 

@@ -33,7 +33,10 @@ SYNC_S: Final = 3600.0  # a gigabyte onto an old SD card takes minutes
 
 
 class ImageStore:
-    """All image versions below one folder. ``step`` is told what was just done: tests die there."""
+    """All image versions below one folder. ``step`` is told what was just done: tests die there.
+
+    ``in_unit``: commands in images are started by systemd, outside of graped's sandbox.
+    """
 
     def __init__(
         self,
@@ -41,9 +44,11 @@ class ImageStore:
         runner: Runner,
         wall: Callable[[], float],
         *,
+        in_unit: bool = False,
         step: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder = folder
+        self.in_unit = in_unit
         self.runner = runner
         self.wall = wall
         self.step = step

@@ -13,6 +13,7 @@ from graped.netboot.nfs.rpc import Entry, Program
 from graped.netboot.servers import Servers, ServerSpec
 
 LOOPBACK: Final = IPv4Address("127.0.0.1")
+UNIT: Final = "rpcbind.service"
 READY_S: Final = 5.0
 LOOK_S: Final = 0.05
 
@@ -22,7 +23,7 @@ def spec(folder: Path, address: IPv4Address) -> ServerSpec:
     return ServerSpec(
         name="rpcbind",
         argv=("rpcbind", "-f", "-w", "-h", str(address)),
-        unit="rpcbind.service",
+        unit=UNIT,
         pid_file=folder / "rpcbind.json",
         output=folder / "rpcbind.out",
     )

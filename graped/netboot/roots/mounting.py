@@ -20,9 +20,9 @@ from graped.config.types import Strategy
 from graped.errors import CommandFailed, Conflict, GrapeError, InUse, NotFound
 from graped.netboot.mountinfo import mounted_below
 from graped.netboot.roots.records import Layout, read_making
+from graped.netboot.systemd import FOLDER_VARIABLE
 from graped.runner import Runner, SubprocessRunner
 
-FOLDER_VARIABLE: Final = "GRAPE_NETBOOT_FOLDER"
 DEFAULT_FOLDER: Final = "/var/lib/grape/netboot"
 TIMEOUT_S: Final = 120.0  # all indexed folders are verified at the mount: slow with a large upper layer
 # nfs_export needs index and no metacopy; redirect_dir lets a folder of the image be renamed. See overlayfs.rst.

@@ -6,14 +6,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from graped.errors import ServerError
-from graped.files import write_atomic
 from graped.netboot.roots import mounting
 from graped.netboot.roots.records import Layout
+from graped.netboot.systemd import Systemctl
 from graped.runner import Runner
 
-ENVIRONMENT: Final = Path("/run/grape/netboot.env")  # an EnvironmentFile= of the units
 UNIT_TIMEOUT_S: Final = mounting.TIMEOUT_S + 10.0
-_ALL_CODES: Final = frozenset(range(256))
 
 
 class Mounts(Protocol):
@@ -52,28 +50,28 @@ class DirectMounts:
 class UnitMounts:
     """Have a unit mount in the host's namespace; the mount is seen from ours, because it propagates."""
 
-    def __init__(self, folder: Path, runner: Runner, *, environment: Path = ENVIRONMENT) -> None:
+    def __init__(self, folder: Path, systemctl: Systemctl) -> None:
         self._layout = Layout(folder)
-        self._runner = runner
-        self._environment = environment
+        self._systemctl = systemctl
 
     def mount(self, node: str, generation: str) -> None:
         """See Mounts."""
         self._layout.generation(node, generation)  # both names are sound
-        write_atomic(self._environment, f'{mounting.FOLDER_VARIABLE}="{self._layout.folder}"\n')
         # A unit is still active after its mount was undone by hand; a start of it would do nothing.
         verb = "start" if (node, generation) in self.mounted() else "restart"
-        self._runner.run(("systemctl", verb, unit(node, generation)), timeout_s=UNIT_TIMEOUT_S)
+        self._systemctl.act(verb, unit(node, generation), _named(node, generation), UNIT_TIMEOUT_S)
 
     def unmount(self, node: str, generation: str) -> None:
         """See Mounts."""
-        name = unit(node, generation)
         if (node, generation) not in self.mounted():
             return
         self.mount(node, generation)  # a unit that an earlier failed stop left inactive takes the mount over again
-        # The code of a stop tells of the job, not of the mount: we look at that.
-        self._runner.run(("systemctl", "stop", name), timeout_s=UNIT_TIMEOUT_S, expect=_ALL_CODES)
-        if (node, generation) in self.mounted():
+        try:
+            self._systemctl.act("stop", unit(node, generation), _named(node, generation), UNIT_TIMEOUT_S)
+        except ServerError as error:
+            if (node, generation) in self.mounted():
+                raise mounting.in_use(node, generation) from error
+        if (node, generation) in self.mounted():  # the code of a stop tells of the job, not of the mount
             raise mounting.in_use(node, generation)
 
     def mounted(self) -> frozenset[tuple[str, str]]:
@@ -84,6 +82,10 @@ class UnitMounts:
 def unit(node: str, generation: str) -> str:
     """Name the unit of a root."""
     return f"grape-root@{node}--{generation}.service"
+
+
+def _named(node: str, generation: str) -> str:
+    return f"root {generation} of {node}"
 
 
 def check_mounted(mounts: Mounts, node: str, generation: str) -> None:

@@ -8,13 +8,13 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from graped.errors import CommandFailed, ServerError
-from graped.netboot.servers import launch, record
+from graped.netboot.servers import launch, own_unit, record
 from graped.netboot.servers.record import Record
 from graped.netboot.servers.spec import ServerSpec
 from graped.netboot.servers.words import last_words
@@ -90,6 +90,11 @@ class ProcessServers:
         """Its process id."""
         found = self._alive(spec)
         return found.pid if found else None
+
+    def check(self, units: Iterable[str]) -> None:
+        """See whether they would end with graped."""
+        del units
+        own_unit.check(self._runner)
 
     def _alive(self, spec: ServerSpec) -> Record | None:
         found = record.read(spec.pid_file)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -42,4 +43,8 @@ class Servers(Protocol):
 
     def running(self, spec: ServerSpec) -> int | None:
         """Its process id; None where it does not run."""
+        ...
+
+    def check(self, units: Iterable[str]) -> None:
+        """Raise ServerError where servers could not be kept running at all; ``units`` are those of systemd."""
         ...

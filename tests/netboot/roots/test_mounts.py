@@ -15,6 +15,7 @@ from graped.errors import CommandFailed, InUse, NotFound, ServerError
 from graped.netboot.roots import mounting
 from graped.netboot.roots.mounts import UnitMounts, check_mounted, unit
 from graped.netboot.roots.records import Layout
+from graped.netboot.systemd import Systemctl
 from graped.runner import Output
 from tests.netboot.roots.rig import NODE, OTHER, Rig
 
@@ -48,6 +49,10 @@ class Systemd:
                 if name in self.active:
                     self._exec("unmount", name)
                     self.active.remove(name)
+            case ("systemctl", "show", "--property=LoadState", "--value", _):
+                return Output(code=0, stdout="loaded\n")
+            case ("systemctl", "status", *_):
+                return Output(code=3, stdout="x a root\n\nNov 26 10:00:00 master python[1]: it cannot be mounted\n")
             case _:
                 raise AssertionError(f"unexpected: {argv}")
         if code not in expect:
@@ -70,7 +75,9 @@ def systemd(tmp_path: Path) -> Systemd:
 
 @pytest.fixture
 def units(rig: Rig, systemd: Systemd, tmp_path: Path) -> UnitMounts:
-    mounts = UnitMounts(rig.folder, systemd, environment=tmp_path / "netboot.env")
+    mounts = UnitMounts(
+        rig.folder, Systemctl(systemd, rig.folder, environment=tmp_path / "netboot.env", booted=tmp_path)
+    )
     rig.roots = rig.fresh(mounts=mounts)
     return mounts
 
@@ -113,7 +120,7 @@ def test_a_unit_that_fails_is_told(rig: Rig, units: UnitMounts) -> None:
     rig.create(Strategy.OVERLAY)
     units.unmount(NODE, "1")
     (rig.folder / "roots" / NODE / "1" / "work").rename(rig.folder / "elsewhere")
-    with pytest.raises(CommandFailed):
+    with pytest.raises(ServerError, match=r"cannot restart root 1 of worker-0-0: .*it cannot be mounted"):
         units.mount(NODE, "1")
     assert NODE in rig.roots.mount_all()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from graped.netboot.nfs.exports import Export
 from graped.netboot.nfs.kernel import KernelNfs
 from graped.netboot.servers import SystemdServers
+from graped.netboot.systemd import Systemctl
 from graped.runner import SubprocessRunner
 
 
@@ -18,7 +19,11 @@ def main() -> None:
     asked = json.loads(sys.argv[1])
     runner = SubprocessRunner()
     backend = KernelNfs(
-        SystemdServers(runner), runner, Path(asked["netboot"]), IPv4Address(asked["address"]), units=True
+        SystemdServers(Systemctl(runner, Path(asked["netboot"]))),
+        runner,
+        Path(asked["netboot"]),
+        IPv4Address(asked["address"]),
+        units=True,
     )
     exports = [
         Export(path=Path(one["path"]), client=IPv4Address(one["client"]), fsid=one["fsid"]) for one in asked["exports"]
