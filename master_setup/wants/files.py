@@ -142,8 +142,7 @@ class Block:
             machine.run(*self.then)
 
     def _marks(self) -> tuple[str, str]:
-        of = f"grape-setup {self.name}".strip()
-        return f"{self.comment} begin of {of}", f"{self.comment} end of {of}"
+        return _marks(self.name, self.comment)
 
     def _with(self, old: bytes) -> bytes:
         begin, end = self._marks()
@@ -245,6 +244,16 @@ def unified(path: str, old: bytes, new: bytes) -> str:
         return f"binary: {len(old)} -> {len(new)} bytes\n"
     lines = difflib.unified_diff(before, after, path if old else "/dev/null", path)
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
+
+
+def without_block(text: str, *, name: str = "", comment: str = "#") -> str:
+    """Return a text as it is without our lines in it."""
+    return _cut(text, *_marks(name, comment))
+
+
+def _marks(name: str, comment: str) -> tuple[str, str]:
+    of = f"grape-setup {name}".strip()
+    return f"{comment} begin of {of}", f"{comment} end of {of}"
 
 
 def _cut(text: str, begin: str, end: str) -> str:
