@@ -1,7 +1,7 @@
 """A fresh Debian 12 with a systemd of its own, on which Grape can be installed without a network.
 
-Its root is a copy (0.4 s), not an overlay: an overlay cannot lie on an overlay, and roots of nodes are overlays. It
-finds the repository, the wheelhouse and the source tree below ``/srv``, may only read them, and has no other source.
+Its root is an ext4 file system of its own: roots of nodes are overlays, and an overlay cannot lie on an overlay.
+It finds the repository, the wheelhouse and the source tree below ``/srv``, may only read them, and has no other source.
 ``eth0`` is its uplink with the default route, as Debian's installer sets it up; ``eth1`` is the cluster's side,
 nobody's yet.
 """
@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.lab.archive import archive
-from tests.lab.debian import REPOSITORY, bare
+from tests.lab.debian import REPOSITORY
+from tests.lab.disk import bare_disk
 from tests.lab.machines.nspawn import Nspawn
 from tests.lab.network import INTERFACE, Network
 from tests.lab.run import Run
@@ -48,9 +49,7 @@ class BareMachine(Nspawn):
         place = self.uplink.place(name)
         if cluster is not None:
             cluster.cable(place, CLUSTER)
-        root = run.folder("machines") / name
-        # The program is there: shutil would neither keep owners nor be as fast.
-        subprocess.run(("cp", "--archive", "--reflink=auto", bare(), root), check=True)
+        root = bare_disk(run, name)
         with (root / "etc/network/interfaces").open("a") as interfaces:
             interfaces.write(UPLINK)
         shown = ((archive(), REPOSITORY), (wheelhouse(), WHEELHOUSE), (SOURCE_TREE, SOURCE))
