@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+
+from master_setup.program import Program
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,3 +17,4 @@ class Facts:
     kernel: str = ""  # release
     booted: bool = True  # systemd runs; it does not while an image is made
     invoker: str = ""  # who called sudo; "" for root itself
+    program: Program = field(default_factory=lambda: Program(name=""))  # what is to be installed

@@ -3,22 +3,29 @@
 from __future__ import annotations
 
 import os
+from typing import Final
 
+from master_setup import program
 from master_setup.facts import Facts
 from master_setup.machine import Machine
+from master_setup.options import Options
+
+NO_OPTIONS: Final = Options()
 
 
-def look(machine: Machine) -> Facts:
-    """Look at a machine once."""
+def look(machine: Machine, options: Options = NO_OPTIONS) -> Facts:
+    """Look at a machine once. Raises GrapeError where the program that is to be installed is not found."""
+    arch = machine.says("dpkg", "--print-architecture") or "amd64"
     release = _release(machine.text("/etc/os-release"))
     version = release.get("VERSION_ID", "0").split(".")[0]
     return Facts(
         distribution=release.get("ID", "debian"),
         version=int(version) if version.isdigit() else 0,
-        arch=machine.says("dpkg", "--print-architecture") or "amd64",
+        arch=arch,
         kernel=machine.text("/proc/sys/kernel/osrelease").strip(),
         booted=machine.booted,
         invoker=_invoker(),
+        program=program.find(machine, options, arch),
     )
 
 

@@ -51,7 +51,7 @@ def _look(machine: Machine, asked: Asked) -> Situation:
     if "users" in given:
         given["users"] = tuple(given["users"])
     found.options = options.merged(found.options, given)
-    facts = look.look(machine)
+    facts = look.look(machine, found.options)
     return Situation(record=found, facts=facts, wants=planning.wanted(facts, found.options))
 
 

@@ -5,11 +5,14 @@ from master_setup.wants.base import Difference, Kept, Want, kind
 from master_setup.wants.command import Command
 from master_setup.wants.files import Block, File, Folder, Link
 from master_setup.wants.packages import Packages
+from master_setup.wants.produced import Produced
 from master_setup.wants.units import Unit
+from master_setup.wants.venv import Current, Venv
 
 __all__ = [
     "Block",
     "Command",
+    "Current",
     "Difference",
     "File",
     "Folder",
@@ -18,8 +21,10 @@ __all__ = [
     "Link",
     "Member",
     "Packages",
+    "Produced",
     "Unit",
     "User",
+    "Venv",
     "Want",
     "kind",
 ]

@@ -1,0 +1,46 @@
+"""The program itself, below /opt/grape, and its commands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from master_setup import program
+from master_setup.facts import Facts
+from master_setup.options import Options
+from master_setup.wants import Folder, Link, Venv, Want
+
+NAME = "program"
+SUMMARY = "the program, in a virtual environment of its own"
+COMMANDS: Final = ("graped", "grapecli", "grape-setup", "grape-image")
+BIN: Final = "/usr/local/bin"  # the .deb has links in /usr/bin
+
+
+def packages(facts: Facts, options: Options) -> Sequence[str]:
+    """Need what makes a virtual environment."""
+    return ("python3", "python3-venv")
+
+
+def wants(facts: Facts, options: Options) -> Sequence[Want]:
+    """Want the environment, then the link to it: one rename exchanges the program."""
+    found = facts.program
+    venv = Venv(
+        name=found.name,
+        wheel=found.wheel,
+        source=found.source,
+        wheelhouse=found.wheelhouse,
+        lock=found.lock,
+        offline=options.offline,
+    )
+    links = (
+        []
+        if options.packaged
+        else [Link(path=f"{BIN}/{name}", target=f"{program.LINK}/bin/{name}") for name in COMMANDS]
+    )
+    return [
+        Folder(path="/opt/grape"),
+        Folder(path=program.VENVS),
+        venv,
+        Link(path=program.LINK, target=f"venvs/{found.name}"),
+        *links,
+    ]

@@ -1,0 +1,40 @@
+"""What makes the commands easy to use: completion for the shells, and man pages."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from master_setup import program
+from master_setup.facts import Facts
+from master_setup.options import Options
+from master_setup.wants import File, Produced, Want
+
+NAME = "shell"
+SUMMARY = "completion for bash, zsh and fish; man pages"
+PAGES: Final = Path(__file__).resolve().parents[1] / "files" / "man"
+MAN: Final = "/usr/local/share/man"
+COMPLETIONS: Final = {
+    "bash": "/usr/share/bash-completion/completions/grapecli",
+    "zsh": "/usr/local/share/zsh/site-functions/_grapecli",
+    "fish": "/usr/share/fish/vendor_completions.d/grapecli.fish",
+}
+
+
+def packages(facts: Facts, options: Options) -> Sequence[str]:
+    """Need nothing: files for a shell that is not there do no harm."""
+    return ()
+
+
+def wants(facts: Facts, options: Options) -> Sequence[Want]:
+    """Want a file for each shell, as grapecli itself makes it, and the pages."""
+    if options.packaged:
+        return []
+    cli = f"{program.LINK}/bin/grapecli"
+    shells = [Produced(path=path, command=(cli, "completion", shell)) for shell, path in COMPLETIONS.items()]
+    pages = [
+        File(path=f"{MAN}/man{page.suffix[1:]}/{page.name}", content=page.read_text())
+        for page in sorted(PAGES.glob("*.[1-8]"))
+    ]
+    return [*shells, *pages]
