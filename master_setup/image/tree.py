@@ -25,6 +25,7 @@ __all__ = ("Built", "Cache", "NotBuilt", "Progress", "Recipe", "TreeCopy", "Tree
 
 BUILD_S: Final = 6 * 3600.0  # emulated, on a Raspberry Pi, with a long list of packages
 GONE_S: Final = 20.0
+TOLD: Final = 300  # characters of a complaint
 # What mounts and starts things ends with us, also where we are killed; its mounts are its own.
 _DIES_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
 _ALONE: Final = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
@@ -82,7 +83,7 @@ def build_tree(
         except CommandTimeout:
             raise
         except CommandFailed as error:
-            why = " / ".join(hearing.complaints[:3]) or error.detail
+            why = " / ".join(line[:TOLD] for line in hearing.complaints[:3]) or error.detail
             raise NotBuilt(f"the packages cannot be installed: {why}") from error
         if isinstance(into, Path):
             if _is_folder(into):
@@ -118,7 +119,12 @@ def _words(recipe: Recipe, fetched: Fetched, work: Path, epoch: int, *, as_root:
     words = [*_DIES_WITH_US, *(_ALONE if as_root else ()), "mmdebstrap", "--verbose"]
     words += [f"--mode={'root' if as_root else 'unshare'}", "--variant=apt", f"--architectures={recipe.arch}"]
     words += [f"--include={','.join(dict.fromkeys(names))}", f"--hook-dir={_MERGED_USR}"]
-    words += ["--dpkgopt=force-unsafe-io", *(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.left_out)]
+    words += [
+        "--dpkgopt=force-unsafe-io",
+        "--dpkgopt=force-confdef",
+        "--dpkgopt=force-confold",
+    ]  # files that came early are kept
+    words += [*(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.left_out)]
     if recipe.early:
         additions.write_tar(recipe.early, work / "early.tar", epoch)
         words += [f"--essential-hook={_unpack(work / 'early.tar')}"]
