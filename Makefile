@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
 
-.PHONY: demo test check lint bench lab-netboot lab-system lock wheelhouse clean
+.PHONY: demo test check lint bench lab-netboot lab-system lock wheelhouse deb clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -47,6 +47,9 @@ lock: $(RUNS)  ## choose versions of all dependencies anew, and note the hashes 
 
 wheelhouse: $(RUNS)  ## build/wheelhouse: all wheels of an installation without a network (ARCH=arm64 for another machine)
 	@$(BIN)/python -m master_setup.wheels $(ARCH:%=--arch=%) $(PYTHONS:%=--python=%) $(VERSION:%=--version=%)
+
+deb: $(RUNS)  ## build/grape_VERSION_ARCH.deb (ARCH=arm64 for another machine)
+	@$(BIN)/python -m master_setup.deb $(ARCH:%=--arch=%) $(VERSION:%=--version=%)
 
 bench: $(RUNS)  ## measure, side by side in one run
 	$(BIN)/python -m tests.bench

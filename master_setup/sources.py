@@ -41,9 +41,15 @@ def copy(source: Path, tree: Path, version: str = "") -> None:
     for path in files(source):
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(source / path, tree / path)
-    for path in _SAYS_VERSION if version else ():
-        text = (tree / path).read_text()
-        (tree / path).write_text(_VERSION.sub(rf'\1 = "{version}"', text, count=1))
+    for path in _SAYS_VERSION:
+        (tree / path).write_bytes(with_version(path, (tree / path).read_bytes(), version))
+
+
+def with_version(path: Path, content: bytes, version: str) -> bytes:
+    """Return a file's bytes; where it is one that says the version, with ``version`` unless that is ""."""
+    if not version or path not in _SAYS_VERSION:
+        return content
+    return _VERSION.sub(rf'\1 = "{version}"', content.decode(), count=1).encode()
 
 
 def files(source: Path) -> Iterator[Path]:
