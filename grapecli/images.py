@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 LATE = {
     "import": ("grapecli.image_import:import_image", "Import a disk image, a tar or a folder."),
+    "build": ("grapecli.image_build:build", "Build an image out of Debian's packages, and import it."),
     "verify": ("grapecli.image_work:verify", "Compare a version with its digest."),
     "diff": ("grapecli.changes:diff", "Show what differs: two versions, or a node and its image."),
     "prepare": ("grapecli.image_work:prepare", "Make a version that is ready for netbooting."),

@@ -124,7 +124,7 @@ def finish(
             job = now
             if hearing and not session.json:
                 hearing.show_more(deadline, before=view.close)  # a bar and lines do not go together
-            _show(job, view, but="lines" if hearing and hearing.heard else None)  # they tell enough of themselves
+            show(job, view, but="lines" if hearing and hearing.heard else None)  # they tell enough of themselves
         if hearing and session.json:
             job = hearing.of(job, deadline)
     except KeyboardInterrupt:
@@ -138,7 +138,7 @@ def finish(
     return ended(session, job)
 
 
-def _show(job: Json, view: View, *, but: str | None) -> None:
+def show(job: Json, view: View, *, but: str | None = None) -> None:
     """Show how far a job is, unless that is counted in what needs no showing."""
     progress = job["progress"]
     if progress is not None and progress["unit"] != but:

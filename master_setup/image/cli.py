@@ -22,6 +22,7 @@ COMMANDS: Final = ("slave_command",)
 SUITES: Final = ("bookworm", "trixie")
 ARCHES: Final = ("amd64", "arm64", "armhf")
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130
+_ENDING: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 PACKAGE: Final = re.compile(r"[a-z0-9][a-z0-9+.-]+")
 DESCRIPTION: Final = (
     "Build images out of Debian's packages. Root is needed, but for a tar where user namespaces allow it."
@@ -32,7 +33,8 @@ Same packages and same SOURCE_DATE_EPOCH give the same image; without it the dat
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
     options = parser().parse_args(argv)
     screen = console.choose(options.progress)
     try:
@@ -126,5 +128,8 @@ def runner() -> SubprocessRunner:
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """End once: whoever asks again does not disturb us while we clean up."""
     del number, frame
+    for other in _ENDING:
+        signal.signal(other, signal.SIG_IGN)
     raise KeyboardInterrupt
