@@ -33,6 +33,7 @@ class Board:
     model: str = ""  # "Raspberry Pi 4 Model B Rev 1.4"
     boot_folder: str = ""  # where config.txt is; "" where there is none
     config: str = ""  # what config.txt says but for our own lines; of one that Debian writes, what is put into it
+    raspberry_os: bool = False  # Raspberry Pi OS, and so its archive
     hooked: bool = False  # Debian's raspi-firmware writes config.txt anew with each kernel; its kernel has I2C on
 
     @property
@@ -68,4 +69,5 @@ def look(machine: Machine) -> Board:
     hooked = FIRMWARE_LINES in machine.text(FIRMWARE_HOOK)  # Raspberry Pi OS has a hook of this name that does not
     path = FIRMWARE_LINES if hooked else f"{folder}/config.txt"
     text = without_block(machine.text(path)) if folder or hooked else ""
-    return Board(model=model, boot_folder=folder, config=text, hooked=hooked)
+    ours = machine.exists("/etc/rpi-issue")
+    return Board(model=model, boot_folder=folder, config=text, hooked=hooked, raspberry_os=ours)

@@ -14,6 +14,7 @@ VERBS: Final = {
     "plan": "print what would change, as a diff; changes nothing (the default)",
     "apply": "make it so; can be called again and again, also after it was killed",
     "check": "tell what differs from the plan and what does not work; exit code 1 if anything",
+    "confirm": "keep the network as apply has changed it; else it goes back by itself",
     "revert": "take back all changes, the last first",
 }
 DEFAULT: Final = "plan"
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
             )
             sub.add_argument("--without", action="append", metavar="STEP", help="leave a step as it is (repeatable)")
             _no_packages(sub)
-        else:
+        elif verb != "confirm":
             _options(sub)
     return parser
 
@@ -70,6 +71,9 @@ def _options(sub: argparse.ArgumentParser) -> None:
     net.add_argument("--interface", metavar="NAME", help="where the nodes are; without it the network is left alone")
     net.add_argument("--address", metavar="A/N", help="of the master there (default 10.77.0.1/24)")
     net.add_argument("--uplink", metavar="NAME", help="where the Internet is (default: where the default route is)")
+    net.add_argument(
+        "--confirm-within", dest="confirm_s", type=_seconds, metavar="S", help="else the network goes back (120)"
+    )
     net.add_argument("--nat", action=argparse.BooleanOptionalAction, help="let nodes use the uplink")
     serve = sub.add_argument_group("services")
     serve.add_argument("--nfs", type=Nfs, metavar="kernel|ganesha|auto", help="which NFS server")
@@ -90,6 +94,12 @@ def _no_packages(sub: argparse.ArgumentParser) -> None:
         "--no-packages", dest="packages", action="store_false", help="leave the distribution's packages alone"
     )
     sub.add_argument("--packaged", action="store_true", help="for grape's own .deb: what is below /usr belongs to dpkg")
+
+
+def _seconds(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 86400:
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds between 1 and 86400")
+    return int(text)
 
 
 def _absolute(name: str) -> str:

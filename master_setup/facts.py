@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from master_setup.board import Board
+from master_setup.links import Network
 from master_setup.program import Program
+from master_setup.services import Services
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,3 +21,6 @@ class Facts:
     booted: bool = True  # systemd runs; it does not while an image is made
     invoker: str = ""  # who called sudo; "" for root itself
     program: Program = field(default_factory=lambda: Program(name=""))  # what is to be installed
+    board: Board = field(default_factory=Board)
+    network: Network = field(default_factory=Network)
+    services: Services = field(default_factory=Services)

@@ -60,12 +60,18 @@ class Network:
     ssh: str = ""  # interface of the SSH session that runs us
     evidence: Evidence = Evidence()
     sources_parts: bool = True  # /etc/network/interfaces reads interfaces.d
-    conflicts: tuple[str, ...] = ()  # servers that would be in our way, one sentence each
+    conflicts: tuple[str, ...] = ()  # running servers that may be in our way
     firewalls: tuple[str, ...] = ()  # running ones that drop what they were not told of
+    ours: bool = False  # the cluster's interface was set up by us
 
     def link(self, name: str) -> Link | None:
         """Return an interface by its name."""
         return next((link for link in self.links if link.name == name), None)
+
+    def address_texts(self, name: str) -> tuple[str, ...]:
+        """Return the addresses of an interface; none where there is no such interface."""
+        link = self.link(name)
+        return link.addresses if link else ()
 
 
 def manager_of(name: str, evidence: Evidence) -> Manager | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from master_setup import program
+from master_setup import board, look_network, program, services
 from master_setup.facts import Facts
 from master_setup.machine import Machine
 from master_setup.options import Options
@@ -24,12 +24,16 @@ def look(machine: Machine, options: Options = NO_OPTIONS) -> Facts:
         arch=arch,
         kernel=machine.text("/proc/sys/kernel/osrelease").strip(),
         booted=machine.booted,
-        invoker=_invoker(),
+        invoker=invoker(),
         program=program.find(machine, options, arch),
+        board=board.look(machine),
+        network=look_network.look(machine),
+        services=services.look(machine),
     )
 
 
-def _invoker() -> str:
+def invoker() -> str:
+    """Return who called sudo; "" for root itself."""
     name = os.environ.get("SUDO_USER", "")
     return "" if name == "root" else name
 

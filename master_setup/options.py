@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from master_setup import keys
+
 
 class Nfs(StrEnum):
     """Which NFS server; ``auto``: the kernel's where it has one."""
@@ -24,9 +26,10 @@ class Options:
     address: str = ""  # of the master on it, with its network: 10.77.0.1/24
     uplink: str = ""  # without it the interface of the default route
     nat: bool | None = None  # None: where there is a cluster interface
+    confirm_s: int = 120  # in which a change of the network has to be confirmed
     nfs: Nfs = Nfs.AUTO
     users: tuple[str, ...] = ()  # into group grape
-    authorize: str = ""  # file with public SSH keys that nodes accept
+    keys: tuple[str, ...] = ()  # public SSH keys that nodes accept
     docker: bool = False
     swarm: bool = False
     wheelhouse: str = ""  # folder with wheels: no index is asked
@@ -54,8 +57,10 @@ def from_json(raw: Mapping[str, object]) -> Options:
 
 
 def merged(recorded: Options, given: Mapping[str, object]) -> Options:
-    """Return the recorded options with those that were given now. Users add up; the rest is replaced."""
+    """Return the recorded options with those that were given now. Users and keys add up; the rest is replaced."""
     values = dict(given)
+    if "keys" in values:
+        values["keys"] = keys.merged(recorded.keys, values["keys"])  # type: ignore[arg-type]
     if "users" in values:
         asked = values["users"]
         assert isinstance(asked, tuple)

@@ -43,6 +43,12 @@ def wanted(facts: Facts, options: Options, steps: Sequence[Step] = STEPS) -> tup
     return found
 
 
+def notes(facts: Facts, options: Options, steps: Sequence[Step] = STEPS) -> list[str]:
+    """Return what the administrator has to know or to do beside the plan; a step may say so by ``notes``."""
+    said = (getattr(step, "notes", None) for step in steps)
+    return [line for say in said if say is not None for line in say(facts, options)]
+
+
 def obsolete(record: Record, wants: Sequence[Wanted]) -> tuple[Entry, ...]:
     """Return what was made and is not wanted any more, in the order in which it is undone."""
     keys = {each.want.key for each in wants}

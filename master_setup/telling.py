@@ -28,6 +28,12 @@ def plan(changes: Sequence[Change], steps: Sequence[Step]) -> str:
     return "\n".join(lines)
 
 
+def notes(lines: Iterable[str]) -> None:
+    """Print what has to be known beside the answer."""
+    for line in lines:
+        print(f"note: {line}")
+
+
 def as_json(changes: Iterable[Change]) -> list[dict[str, str]]:
     """Return changes as values for JSON."""
     return [

@@ -8,13 +8,28 @@ import sys
 from typing import Final
 
 from graped.errors import GrapeError, RequestError
-from master_setup import applying, checking, finishing, locking, look, options, planning, record, reverting, telling
+from master_setup import (
+    applying,
+    checking,
+    finishing,
+    keys,
+    locking,
+    look,
+    network_undo,
+    options,
+    planning,
+    reboot,
+    record,
+    reverting,
+    telling,
+)
 from master_setup.cli import Asked
 from master_setup.facts import Facts
 from master_setup.machine import Machine
 from master_setup.planning import Wanted
 from master_setup.record import Record
 from master_setup.steps import STEPS
+from master_setup.wants import network
 
 FINE: Final = 0
 FAILED: Final = 1
@@ -28,6 +43,7 @@ class Situation:
     record: Record
     facts: Facts
     wants: tuple[Wanted, ...]
+    notes: list[str]
 
 
 def run(machine: Machine, asked: Asked) -> int:
@@ -41,6 +57,8 @@ def run(machine: Machine, asked: Asked) -> int:
             return _check(machine, asked)
         case "revert":
             return _revert(machine, asked)
+        case "confirm":
+            return _confirm(machine, asked)
         case _:
             raise RequestError(f"there is no verb {asked.verb}")
 
@@ -50,18 +68,31 @@ def _look(machine: Machine, asked: Asked) -> Situation:
     given = dict(asked.given)
     if "users" in given:
         given["users"] = tuple(given["users"])
+    asked_for = keys.from_file(given.pop("authorize", ""))
+    given["keys"] = keys.merged(asked_for, keys.of_user(machine, look.invoker()))
     found.options = options.merged(found.options, given)
     facts = look.look(machine, found.options)
-    return Situation(record=found, facts=facts, wants=planning.wanted(facts, found.options))
+    wants = planning.wanted(facts, found.options)
+    return Situation(record=found, facts=facts, wants=wants, notes=planning.notes(facts, found.options))
+
+
+def situation_notes(machine: Machine) -> list[str]:
+    """Say what the machine waits for: a reboot, a confirmation."""
+    said = [f"{reason}: reboot for it to count." for reason in reboot.reasons(machine)]
+    waiting = network_undo.pending(machine)
+    if waiting is not None:
+        said += [f"{waiting.interface} goes back to what it was in {waiting.left_s} s: grape-setup confirm keeps it."]
+    return said
 
 
 def _plan(machine: Machine, asked: Asked) -> int:
     here = _look(machine, asked)
     changes = list(planning.changes(machine, here.wants, here.record))
     if asked.json:
-        telling.out_json({"changes": telling.as_json(changes)})
+        telling.out_json({"changes": telling.as_json(changes), "notes": here.notes})
     else:
         telling.out(telling.plan(changes, STEPS))
+        telling.notes(here.notes)
     return FINE
 
 
@@ -74,11 +105,28 @@ def _apply(machine: Machine, asked: Asked) -> int:
         done = applying.apply(machine, here.wants, here.record)
     finally:
         os.close(lock)
+    notes = [*here.notes, *situation_notes(machine)]
     if asked.json:
-        telling.out_json({"changes": done.changes, "kept": list(done.kept)})
+        telling.out_json({"changes": done.changes, "kept": list(done.kept), "notes": notes})
     else:
         _tell_kept(done.kept)
         telling.out(f"{done.changes} changes made." if done.changes else "Nothing to do.")
+        telling.notes(notes)
+    if not asked.yes and sys.stdin.isatty() and network_undo.armed(machine) and _agreed("The network was changed."):
+        return _confirm(machine, asked)
+    return FINE
+
+
+def _confirm(machine: Machine, asked: Asked) -> int:
+    """Keep the network, where its address is there. Raises GrapeError where it is not."""
+    waiting = network_undo.pending(machine)
+    if waiting is not None:
+        network.keep(machine, waiting)
+    kept = "" if waiting is None else f"{waiting.interface} keeps {waiting.address}."
+    if asked.json:
+        telling.out_json({"kept": [kept] if kept else []})
+    else:
+        telling.out(kept or "Nothing waits for a confirmation.")
     return FINE
 
 
@@ -87,9 +135,11 @@ def _check(machine: Machine, asked: Asked) -> int:
     drift = list(planning.changes(machine, here.wants, here.record))
     ill = checking.health(machine, here.wants, here.record)
     if asked.json:
-        telling.out_json({"drift": telling.as_json(drift), "ill": [dataclasses.asdict(each) for each in ill]})
+        about = {"drift": telling.as_json(drift), "ill": [dataclasses.asdict(each) for each in ill]}
+        telling.out_json({**about, "notes": situation_notes(machine)})
     else:
         telling.out(telling.check(drift, ill))
+        telling.notes(situation_notes(machine))
     return FAILED if drift or ill else FINE
 
 

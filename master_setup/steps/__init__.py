@@ -4,13 +4,36 @@ from __future__ import annotations
 
 from typing import Final
 
-from master_setup.steps import accounts, config, packages, program, shell, units
+from master_setup.steps import (
+    accounts,
+    boot,
+    clock,
+    config,
+    dnsmasq,
+    docker,
+    gpio,
+    nat,
+    network,
+    nfs,
+    packages,
+    program,
+    shell,
+    units,
+)
 from master_setup.steps.base import Step
 
 STEPS: Final[tuple[Step, ...]] = (
     packages,
     accounts,
+    boot,
+    network,
+    nat,
+    dnsmasq,
+    nfs,
+    clock,
+    docker,
     program,
+    gpio,
     config,
     units,
     shell,

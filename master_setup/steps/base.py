@@ -21,4 +21,7 @@ class Step(Protocol):
         """Name the packages that this step needs; the step ``packages`` installs them all at once, before."""
 
     def wants(self, facts: Facts, options: Options) -> Sequence[Want]:
-        """Say what is wanted, in the order in which it is made; undone in reverse order."""
+        """Say what is wanted, in the order in which it is made; undone in reverse order.
+
+        A step may also have ``notes(facts, options) -> Sequence[str]``: sentences for the administrator.
+        """

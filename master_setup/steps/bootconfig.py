@@ -38,12 +38,15 @@ class Said:
     always: bool
 
 
-def lacking(text: str) -> tuple[str, ...]:
-    """Return the lines that have to be added at the end of ``text``; none where it says all of it."""
+def lacking(text: str, *, buses: bool = True) -> tuple[str, ...]:
+    """Return the lines that have to be added at the end of ``text``; none where it says all of it.
+
+    Without ``buses``: the pins alone.
+    """
     said = tuple(_read(text))
-    buses = [f"dtparam={bus}=on" for bus in BUSES if not _is_on(said, bus)]
+    off = [f"dtparam={bus}=on" for bus in BUSES if buses and not _is_on(said, bus)]
     pins = [str(pin) for pin in PINS if not _is_input(said, pin)]
-    lines = (["dtoverlay=", *buses] if buses else []) + ([f"gpio={','.join(pins)}=ip,np"] if pins else [])
+    lines = (["dtoverlay=", *off] if off else []) + ([f"gpio={','.join(pins)}=ip,np"] if pins else [])
     return ("[all]", *lines) if lines else ()
 
 

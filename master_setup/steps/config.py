@@ -9,6 +9,7 @@ from typing import Final
 
 from master_setup.facts import Facts
 from master_setup.options import Options
+from master_setup.steps import network, nfs
 from master_setup.wants import File, Folder, Want
 
 NAME = "config"
@@ -16,7 +17,6 @@ SUMMARY = "/etc/grape: config.toml is made where there is none, and kept where t
 SAMPLE: Final = Path(__file__).resolve().parents[1] / "files" / "config.toml"
 FOLDER: Final = "/etc/grape"
 DROP_IN: Final = f"{FOLDER}/config.d/10-setup.toml"
-ADDRESS: Final = "10.77.0.1/24"
 
 
 def packages(facts: Facts, options: Options) -> Sequence[str]:
@@ -45,7 +45,10 @@ def drop_in(facts: Facts, options: Options) -> str:
         "[netboot]",
         "active = true",
         f"interface = {json.dumps(options.interface)}",
-        f"address = {json.dumps(options.address or ADDRESS)}",
+        f"address = {json.dumps(str(network.cluster_address(facts, options)))}",
         'supervisor = "systemd"',
+        f"nfs = {json.dumps(nfs.server(facts, options).value)}",
     ]
+    if options.keys:
+        lines += ["[ssh]", "authorized_keys = [", *(f"    {json.dumps(key)}," for key in options.keys), "]"]
     return "\n".join(lines) + "\n"

@@ -8,6 +8,7 @@ from typing import Final
 from master_setup import program
 from master_setup.facts import Facts
 from master_setup.options import Options
+from master_setup.steps import gpio
 from master_setup.wants import Folder, Link, Venv, Want
 
 NAME = "program"
@@ -30,6 +31,7 @@ def wants(facts: Facts, options: Options) -> Sequence[Want]:
         source=found.source,
         wheelhouse=found.wheelhouse,
         lock=found.lock,
+        extras=gpio.extras(facts),
         offline=options.offline,
     )
     links = (

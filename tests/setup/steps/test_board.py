@@ -8,7 +8,7 @@ import pytest
 
 from master_setup import board
 from master_setup.board import Board, GpioModule, gpio_module
-from master_setup.machine import Machine
+from tests.setup.steps.replica import tree
 
 PI4 = "Raspberry Pi 4 Model B Rev 1.4"
 
@@ -32,14 +32,6 @@ PI4 = "Raspberry Pi 4 Model B Rev 1.4"
 )
 def test_the_gpio_module(model: str, kernel: str, module: GpioModule) -> None:
     assert gpio_module(Board(model=model), kernel) is module
-
-
-def tree(root: Path, files: dict[str, str]) -> Machine:
-    for name, text in files.items():
-        path = root / name.lstrip("/")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return Machine(root=root)
 
 
 def test_a_pc(tmp_path: Path) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from master_setup import keys
+from master_setup.keys import BadKeys
 from master_setup.machine import Machine
-from master_setup.steps import keys
-from master_setup.steps.keys import BadKeys
 
 ED = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB1Cl4xkUHcxg1z3K3Ng1XVvfmbA1G4hDv6nE8JdVb7x"
 RSA = "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAgQC7"
@@ -45,12 +45,12 @@ def test_root_is_not_led_astray(machine: Machine, tmp_path: Path) -> None:
 def test_a_named_file(machine: Machine, tmp_path: Path) -> None:
     path = tmp_path / "keys"
     path.write_text(f'from="10.0.0.1",no-pty {ED} a"b\\c\n')
-    assert keys.from_file(machine, str(path)) == (f"{ED} abc",)
+    assert keys.from_file(str(path)) == (f"{ED} abc",)
     path.write_text("nothing\n")
     with pytest.raises(BadKeys, match="no public SSH key in"):
-        keys.from_file(machine, str(path))
+        keys.from_file(str(path))
     with pytest.raises(BadKeys, match="No such file"):
-        keys.from_file(machine, str(tmp_path / "gone"))
+        keys.from_file(str(tmp_path / "gone"))
 
 
 def test_merged() -> None:

@@ -28,8 +28,10 @@ class BadKeys(GrapeError):
     title = "No public SSH key"
 
 
-def from_file(machine: Machine, path: str) -> tuple[str, ...]:
-    """Return the public keys of a file that the administrator named. Raises BadKeys where there is none."""
+def from_file(path: str) -> tuple[str, ...]:
+    """Return the public keys of a file that the administrator named; none for "". Raises BadKeys where it has none."""
+    if not path:
+        return ()
     try:
         found = merged(_keys(_text(Path(path), follow=True)))
     except OSError as error:
