@@ -1,0 +1,179 @@
+"""Plan, apply, check and revert on a replica: nothing is done twice, and all of it is undone."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from master_setup.applying import StepFailed
+from master_setup.facts import Facts
+from master_setup.options import Options
+from master_setup.program import Program
+from tests.setup.doing import FACTS, OPTIONS, apply, plan, revert
+from tests.setup.fake_debian import FakeDebian, tree
+
+
+def test_plan_changes_nothing_and_shows_contents(fake: FakeDebian) -> None:
+    before = tree(fake.root, times=True)
+    changes = plan(fake)
+    assert tree(fake.root, times=True) == before
+    assert [change.step for change in changes] == sorted(
+        (change.step for change in changes), key=["packages", "accounts", "program", "config", "units", "shell"].index
+    )
+    config = next(change for change in changes if change.key == "file /etc/grape/config.d/10-setup.toml")
+    assert '+interface = "eth1"' in config.difference.diff
+
+
+def test_apply_then_nothing_is_left_to_do(fake: FakeDebian) -> None:
+    done = apply(fake)
+    assert done.changes > 10
+    assert plan(fake) == []
+    after = tree(fake.root, times=True)
+    fake.calls.clear()
+    assert apply(fake).changes == 0
+    assert tree(fake.root, times=True) == after
+    verbs = {(call[0], call[1]) for call in fake.calls if len(call) > 1}
+    assert verbs <= {
+        ("dpkg-query", "--show"),
+        ("systemctl", "is-enabled"),
+        ("systemctl", "is-active"),
+        ("systemctl", "show"),
+        ("/opt/grape/venv/bin/grapecli", "completion"),
+    }
+
+
+def test_what_was_made(fake: FakeDebian) -> None:
+    apply(fake)
+    assert "grape:x:" in fake.path("/etc/group").read_text()
+    assert os.readlink(fake.path("/opt/grape/venv")) == "venvs/1.0-abc"
+    assert fake.path("/opt/grape/venv/bin/graped").exists()
+    assert fake.path("/usr/local/bin/grapecli").is_symlink()
+    assert fake.path("/etc/systemd/system/multi-user.target.wants/graped.service").is_symlink()
+    assert "graped.service" not in fake._state("active", [])  # enabled, and started by whoever wants it
+    assert fake.path("/usr/share/bash-completion/completions/grapecli").read_text() == "complete bash\n"
+
+
+def test_revert_leaves_the_machine_as_it_was(fake: FakeDebian) -> None:
+    before = tree(fake.root, times=True)
+    apply(fake)
+    fake.do_systemctl("start", "graped.service")
+    done = revert(fake)
+    assert done.kept == ()
+    assert tree(fake.root, times=True) == before
+    assert fake._state("packages", {}) == {}
+    assert fake._state("active", []) == []
+
+
+def test_state_stays_unless_purged(fake: FakeDebian) -> None:
+    before = tree(fake.root)
+    for purge in (False, True):
+        apply(fake)
+        fake.path("/var/lib/grape/grape.db").write_text("history")
+        fake.path("/etc/grape/config.toml").write_text("# mine\n")
+        revert(fake, purge=purge)
+        assert fake.path("/var/lib/grape/grape.db").exists() is not purge
+        assert fake.path("/etc/grape/config.toml").exists() is not purge
+    assert tree(fake.root) == before
+
+
+def test_the_configuration_of_an_administrator_is_kept(fake: FakeDebian) -> None:
+    config = fake.path("/etc/grape/config.toml")
+    config.parent.mkdir()
+    config.write_text("# mine\n")
+    config.chmod(0o600)
+    before = tree(fake.root, times=True)
+    apply(fake)
+    assert config.read_text() == "# mine\n"
+    revert(fake)
+    assert tree(fake.root, times=True) == before
+
+
+def test_what_was_changed_after_us_is_kept_and_said(fake: FakeDebian) -> None:
+    unit = fake.path("/etc/systemd/system/graped.service")
+    unit.write_text("[Install]\nWantedBy=multi-user.target\n")  # somebody's own, before us
+    apply(fake)
+    ours = unit.read_bytes()
+    unit.write_text("# by hand\n")
+    done = revert(fake)
+    assert unit.read_text() == "# by hand\n"
+    (word,) = [line for line in done.kept if "graped.service" in line]
+    backup = fake.path("/var/lib/grape/setup") / word.split(": ")[-1]
+    assert backup.read_text() == "[Install]\nWantedBy=multi-user.target\n" != ours.decode()
+
+
+def test_packages_that_somebody_needs_since_stay(fake: FakeDebian) -> None:
+    apply(fake)
+    fake._save("packages", {**fake._state("packages", {}), "quota": "installed"})  # type: ignore[dict-item]
+    from tests.setup import fake_debian
+
+    fake_debian.DEPENDS["quota"] = ["rpcbind"]
+    try:
+        revert(fake)
+    finally:
+        del fake_debian.DEPENDS["quota"]
+    assert set(fake._state("packages", {})) == {"quota", "rpcbind", "libwrap0", "libtirpc3"}  # type: ignore[call-overload]
+    assert "_rpc:" in fake.path("/etc/passwd").read_text()
+
+
+def test_packages_that_were_there_stay(fake: FakeDebian) -> None:
+    fake.install(["rpcbind", "python3"])
+    before, packages = tree(fake.root, times=True), fake._state("packages", {})
+    apply(fake)
+    revert(fake)
+    assert tree(fake.root, times=True) == before
+    assert fake._state("packages", {}) == packages
+
+
+def test_a_failed_step_says_what_and_the_next_apply_goes_on(fake: FakeDebian) -> None:
+    before = tree(fake.root, times=True)
+    fake.broken["python"] = "no matching distribution"
+    with pytest.raises(StepFailed, match=r"step program, venv: .*no matching distribution") as caught:
+        apply(fake)
+    assert "wheelhouse" in caught.value.hint
+    assert "goes on from here" in caught.value.hint
+    assert "grape:x:" in fake.path("/etc/group").read_text()
+    fake.broken.clear()
+    apply(fake)
+    assert plan(fake) == []
+    revert(fake)
+    assert tree(fake.root, times=True) == before
+
+
+def test_what_is_not_wanted_any_more_is_undone(fake: FakeDebian) -> None:
+    apply(fake)
+    without = Options(users=("ann",))
+    assert [change.difference.summary for change in plan(fake, without)] == [
+        "undo file /etc/grape/config.d/10-setup.toml"
+    ]
+    apply(fake, without)
+    assert not fake.path("/etc/grape/config.d/10-setup.toml").exists()
+    assert plan(fake, without) == []
+
+
+def test_a_new_version_exchanges_the_link_and_keeps_the_one_before(fake: FakeDebian) -> None:
+    before = tree(fake.root, times=True)
+    for name in ("1.0-abc", "1.1-def", "1.2-012"):
+        facts = Facts(program=Program(name=name, wheel="/srv/wheels/grape.whl", wheelhouse="/srv/wheels"))
+        apply(fake, OPTIONS, facts)
+        assert os.readlink(fake.path("/opt/grape/venv")) == f"venvs/{name}"
+        assert plan(fake, OPTIONS, facts) == []
+    assert sorted(os.listdir(fake.path("/opt/grape/venvs"))) == ["1.1-def", "1.2-012"]
+    revert(fake)
+    assert tree(fake.root, times=True) == before
+
+
+def test_packaged_leaves_usr_and_packages_to_dpkg(fake: FakeDebian) -> None:
+    before = {path for path in tree(fake.root) if path.startswith("/usr")}
+    fake.path("/etc/systemd/system/graped.service").write_text("[Install]\nWantedBy=multi-user.target\n")
+    apply(fake, Options(packages=False, packaged=True), FACTS)
+    assert {path for path in tree(fake.root) if path.startswith("/usr")} == before
+    assert fake._state("packages", {}) == {}
+
+
+def test_revert_without_a_step_leaves_it(fake: FakeDebian) -> None:
+    apply(fake)
+    revert(fake, without=("config", "accounts"))
+    assert fake.path("/etc/grape/config.toml").exists()
+    assert "grape:x:" in fake.path("/etc/group").read_text()
+    assert not fake.path("/opt/grape").exists()
