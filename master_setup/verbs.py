@@ -165,10 +165,11 @@ def _revert(machine: Machine, asked: Asked) -> int:
 
 def _finish(machine: Machine, found: Record, asked: Asked, lock: int, kept: bool) -> None:
     """Go on as the script that ends a revert, where there is something to end."""
-    if not machine.exists(record.FOLDER) or asked.without:
+    if asked.without or not machine.exists(finishing.STATE if asked.purge else record.FOLDER):
         return
-    if asked.purge:
+    if asked.purge:  # also what an earlier revert has left
         finishing.refuse_mounts(machine)
+        record.make_folders(machine)
     what = finishing.leaving(machine, found) if asked.given.get("packages", True) else finishing.Leaving()
     if what.stay:
         machine.say(f"these packages stay, something needs them: {' '.join(what.stay)}")
