@@ -39,13 +39,13 @@ class Nspawn(Process):
         self._groups = Groups(place.namespace)
 
     def power_on(self) -> None:
-        """Boot it."""
+        """Boot it. Its /sys shows the network of who mounts it: nspawn does that before it enters the place itself."""
         (self.root / "etc/hostname").write_text(f"{self.name}\n")
         self._groups.make()
         self.launch(
             (
                 *self._groups.command(), "unshare", "--mount", "--propagation", "private", "--",
-                "systemd-nspawn", "--quiet", f"--directory={self.root}", f"--machine={self.name}",
+                *self.place.command("systemd-nspawn"), "--quiet", f"--directory={self.root}", f"--machine={self.name}",
                 f"--network-namespace-path={self.place.path}", "--register=no", "--keep-unit", "--boot",
                 "--capability=all", f"--drop-capability={','.join(KEPT_HERE)}",
                 "--system-call-filter=add_key keyctl bpf", *self._binds,
