@@ -9,13 +9,16 @@ Sources: RPi.GPIO 0.7.1 ``py_gpio.c`` and rpi-lgpio 0.6 for the order of calls; 
 
 from __future__ import annotations
 
+import os
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from graped.errors import PinError
-from graped.hardware.gpio_registers import HEADER_PINS, PinView, open_pins
+from graped.hardware.gpio_lines import LinePins, header_chip
+from graped.hardware.gpio_registers import BCM_DEVICE, HEADER_PINS, RP1_DEVICE, PinView, open_pins
 from graped.hardware.protocols import Edge, Function
 
 BOARD_INPUTS = frozenset({17, 27})  # display interrupt, over-temperature: driving them can switch stacks on
@@ -24,6 +27,8 @@ PERSIST = (
     "module/pinctrl_rp1/parameters/persist_gpio_outputs",
 )
 YES = ("Y", "y", "1")
+CHIP_VARIABLE = "RPI_LGPIO_CHIP"  # of rpi-lgpio: the number of the chip, where it should not guess
+FOLDER_VARIABLE = "LG_WD"  # of lgpio: the folder for its pipes
 
 
 class RpiGpio:
@@ -46,17 +51,22 @@ class RpiGpio:
         self._sys_path = sys_path
         self._kernel = getattr(module, "lgpio", None)  # rpi-lgpio is a layer over this module
         self._watched: set[int] = set()
+        self._claimed: dict[int, Function] = {}
         with self._asking("set up GPIO", "Check that this user may use GPIO (group gpio)."):
             module.setwarnings(False)
             module.setmode(module.BCM)
 
     def function(self, pin: int) -> Function:
         """Tell what a pin is set to, without changing it."""
-        return self._view.function(_header(pin))
+        own = None if self._view.sees_claimed else self._claimed.get(pin)
+        return self._view.function(_header(pin)) if own is None else own
 
     def level(self, pin: int) -> bool:
         """Tell the level on a pin, without changing it."""
-        return self._view.level(_header(pin))
+        if self._view.sees_claimed or pin not in self._claimed:
+            return self._view.level(_header(pin))
+        with self._asking(f"read GPIO {pin}"):
+            return bool(self._module.input(pin))
 
     def claim_output(self, pin: int, level: bool) -> None:
         """Make a pin an output whose first level is ``level``."""
@@ -67,6 +77,7 @@ class RpiGpio:
             )
         with self._asking(f"make GPIO {pin} an output", "Another program may hold the line: see gpioinfo."):
             self._module.setup(pin, self._module.OUT, initial=int(level))
+        self._claimed[pin] = Function.OUTPUT
 
     def write(self, pin: int, level: bool) -> None:
         """Set the level of a claimed output."""
@@ -80,15 +91,13 @@ class RpiGpio:
         hint = "RPi.GPIO cannot watch pins on kernels from 6.6 on: install grape[gpio-lgpio] instead of grape[gpio]."
         with self._asking(f"watch GPIO {_header(pin)}", hint):
             module.setup(pin, module.IN, pull_up_down=module.PUD_UP)
+            self._claimed[pin] = Function.INPUT
             module.add_event_detect(pin, edges[edge], callback=lambda _pin: seen())
         self._watched.add(pin)
 
     def keeps_outputs(self) -> bool:
         """Whether outputs keep their level when the process that claimed them ends; False where unknown."""
-        if self._kernel is None:
-            return True
-        told = [path.read_text().strip() for name in PERSIST if (path := self._sys_path / name).is_file()]
-        return bool(told) and all(word in YES for word in told)
+        return self._kernel is None or kernel_keeps_outputs(self._sys_path)
 
     def close(self) -> None:
         """Stop watching; every pin stays as it is."""
@@ -111,12 +120,45 @@ class RpiGpio:
 
 def open_gpio(inputs_only: frozenset[int] = BOARD_INPUTS) -> RpiGpio:
     """Open this machine's GPIO; raise PinError with what to install where there is none."""
-    return RpiGpio(_import_module(), open_pins(), inputs_only=inputs_only)
+    chip, trouble = _choose_chip()
+    module = _import_module()
+    if trouble is not None and hasattr(module, "lgpio"):
+        raise trouble
+    return RpiGpio(module, _open_view(module, chip), inputs_only=inputs_only)
+
+
+def kernel_keeps_outputs(sys_path: Path = Path("/sys")) -> bool:
+    """Whether this kernel leaves a line as it is when its holder lets go of it; False where it does not say."""
+    told = [path.read_text().strip() for name in PERSIST if (path := sys_path / name).is_file()]
+    return bool(told) and all(word in YES for word in told)
+
+
+def _choose_chip() -> tuple[Path | None, PinError | None]:
+    """Find the header's chip, or what is in the way, and name it to rpi-lgpio, whose own guess is the first one."""
+    named = os.environ.get(CHIP_VARIABLE)
+    if named is not None:
+        return Path(f"/dev/gpiochip{named}"), None
+    try:
+        chip = header_chip()
+    except PinError as error:
+        return None, error
+    if chip is not None:
+        os.environ[CHIP_VARIABLE] = chip.name.removeprefix("gpiochip")
+    return chip, None
+
+
+def _open_view(module: Any, chip: Path | None) -> PinView:
+    """Look at pins through the controller's registers, else through the kernel's lines."""
+    registers = BCM_DEVICE.exists() or RP1_DEVICE.exists()
+    if registers or chip is None or not hasattr(module, "lgpio"):
+        return open_pins()
+    return LinePins(chip, kernel_keeps_outputs)
 
 
 def _import_module() -> Any:
     try:
-        from RPi import GPIO
+        with _pipes_out_of_the_way():
+            from RPi import GPIO
     except ImportError as error:
         raise PinError(
             f"the module RPi.GPIO is not installed ({error})",
@@ -126,7 +168,24 @@ def _import_module() -> Any:
         raise PinError(
             f"GPIO cannot be used here: {error}", hint="Run graped on a Raspberry Pi, or use --simulate."
         ) from error
+    except OSError as error:
+        raise PinError(f"the GPIO library cannot make its pipe: {error}", hint=f"Set {FOLDER_VARIABLE}.") from error
     return GPIO
+
+
+@contextmanager
+def _pipes_out_of_the_way() -> Iterator[None]:
+    """Give lgpio a folder: while it is imported it makes a pipe in the current one, or goes to ``LG_WD`` for good."""
+    before = Path.cwd()
+    with tempfile.TemporaryDirectory(prefix="graped-gpio-") as folder:
+        own = FOLDER_VARIABLE not in os.environ
+        os.environ.setdefault(FOLDER_VARIABLE, folder)
+        try:
+            yield
+        finally:
+            if own:
+                del os.environ[FOLDER_VARIABLE]
+            os.chdir(before)
 
 
 def _header(pin: int) -> int:

@@ -40,12 +40,16 @@ Word = Callable[[int], int]  # byte offset -> 32-bit register
 class PinView(Protocol):
     """What can be seen of a pin without touching it. Each raises PinError."""
 
+    sees_claimed: bool  # also a pin that this process has claimed
+
     def function(self, pin: int) -> Function: ...
     def level(self, pin: int) -> bool: ...
 
 
 class BcmPins:
     """Pins of a BCM283x or BCM2711 (all Pis up to the 4)."""
+
+    sees_claimed = True
 
     def __init__(self, word: Word) -> None:
         self._word = word
@@ -62,6 +66,8 @@ class BcmPins:
 
 class Rp1Pins:
     """Pins of an RP1 (Pi 5)."""
+
+    sees_claimed = True
 
     def __init__(self, word: Word) -> None:
         self._word = word
@@ -84,8 +90,8 @@ def open_pins(bcm: Path = BCM_DEVICE, rp1: Path = RP1_DEVICE) -> PinView:
     if bcm.exists():
         return BcmPins(_map(bcm, BCM_BYTES))
     raise PinError(
-        "the levels of GPIO pins cannot be read: there is no /dev/gpiomem",
-        hint="Run graped on a Raspberry Pi with its own kernel, or use --simulate.",
+        "the levels of GPIO pins cannot be read: there is no /dev/gpiomem, and no GPIO chip of a header",
+        hint="Install grape[gpio-lgpio] for kernels without /dev/gpiomem, run graped on a Raspberry Pi, or --simulate.",
     )
 
 

@@ -54,18 +54,20 @@ def candidates(key: int, config: Config) -> tuple[int, ...]:
 
 def ask(bus: PatientBus, address: int, deadline_s: float) -> Answer:
     """Ask for the stack with this address (0-7) on one bus."""
+    nack: BusNack | None = None
     with bus.deadline(deadline_s):
-        for asked in range(1, ASKED_TIMES + 1):
+        for _ in range(ASKED_TIMES):
             try:
                 bus.receive_byte(ADDRESS_BASE + address)
             except BusNack as error:
-                if asked == ASKED_TIMES:
-                    return Answer(answered=False, why=error.detail, hint=error.hint)
+                nack = error
             except BusError as error:
-                return Answer(answered=False, why=error.detail, hint=error.hint)
+                told = nack or error  # where the time is over, what was seen until then
+                return Answer(answered=False, why=told.detail, hint=told.hint)
             else:
                 return Answer(answered=True)
-    raise AssertionError("the last question returned")
+    assert nack is not None
+    return Answer(answered=False, why=nack.detail, hint=nack.hint)
 
 
 def judge(key: int, config: Config, answers: Mapping[int, Answer]) -> StackLocation:

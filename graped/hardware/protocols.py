@@ -59,6 +59,7 @@ class Function(StrEnum):
 
     INPUT = "input"
     OUTPUT = "output"
+    UNSEEN = "unseen"  # an output of whose level nothing can be told: whoever looked would let it go
     OTHER = "other"
 
 

@@ -38,9 +38,10 @@ class FakeGpio:
         self.log: list[tuple[Any, ...]] = []
         self.watchers: dict[int, Callable[[], None]] = {}
         self.claimed: set[int] = set()
+        self.unseen: set[int] = set()  # outputs of whose level nothing is told before they are claimed
 
     def function(self, pin: int) -> Function:
-        return self.pins[pin].function
+        return Function.UNSEEN if pin in self.unseen - self.claimed else self.pins[pin].function
 
     def level(self, pin: int) -> bool:
         return self.pins[pin].level
@@ -102,6 +103,7 @@ def fake_module(pins: dict[int, Pin], *, kernel: bool = False, edges: bool = Tru
         watched[pin] = (edge, callback)
 
     module.setmode, module.setup, module.output = setmode, setup, output
+    module.input = lambda pin: int(pins[pin].level)
     module.setwarnings = lambda value: None
     module.add_event_detect = add_event_detect
     module.remove_event_detect = lambda pin: watched.pop(pin)
@@ -109,7 +111,9 @@ def fake_module(pins: dict[int, Pin], *, kernel: bool = False, edges: bool = Tru
 
 
 class FakeView:
-    """PinView over such pins."""
+    """PinView over such pins, as registers show them."""
+
+    sees_claimed = True
 
     def __init__(self, pins: dict[int, Pin]) -> None:
         self.pins = pins

@@ -103,6 +103,16 @@ def test_an_input_becomes_an_output_by_a_command_alone_and_without_a_glitch() ->
     assert driver.read(None) == PortReading(value=0b10, known=0b01)
 
 
+def test_an_output_that_cannot_be_looked_at_is_unknown_until_it_is_switched() -> None:
+    gpio = FakeGpio({5: output(True), 6: output(True)})
+    gpio.unseen = {5, 6}
+    driver = build(gpio, Options(pins={0: 5, 1: 6}, accept_power_loss=True))
+    assert driver.read(None) == PortReading(value=0b11, known=0)
+    driver.write(0b11, 0b10)
+    assert gpio.log == [("claim", 5, False)]  # straight to what was asked for
+    assert driver.read(None) == PortReading(value=0b10, known=0b01)
+
+
 def test_an_unknown_slot_can_be_switched_off_by_saying_so_in_base() -> None:
     gpio = FakeGpio({5: Pin(), 6: Pin()})
     driver = build(gpio, Options(pins={0: 5, 1: 6}))

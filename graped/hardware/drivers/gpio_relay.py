@@ -4,8 +4,9 @@ One relay switches one slot (``pins``: slot -> BCM) or all the slots of a stack 
 name the same pin share it too. Building and reading only look: a pin keeps its function and level until somebody
 switches a slot behind it.
 
-A pin that is still an input drives nothing, so nobody can say what the relay behind it does: its slots are
-*unknown* until the first power command. Their bits are reported with the "off" level and are not in ``known``.
+A pin that is still an input drives nothing, so nobody can say what the relay behind it does, nor of an output that
+cannot be looked at: its slots are *unknown* until the first power command. Their bits are reported with the "off"
+level and are not in ``known``.
 ``write`` changes exactly the bits in which ``base`` and ``value`` differ; to switch an unknown slot off, give the
 opposite of the wanted level in ``base``.
 """
@@ -101,7 +102,7 @@ class GpioRelay:
 
     def _switch(self, pin: int, function: Function, level: bool) -> None:
         match function:
-            case Function.INPUT:
+            case Function.INPUT | Function.UNSEEN:
                 self._gpio.claim_output(pin, level)  # straight to the level asked for
             case Function.OUTPUT:
                 if pin not in self._claimed:
