@@ -61,16 +61,34 @@ def _adopt(draft: Draft, key: int, reading: PortReading, at: float) -> None:
                 draft.set_slot(slot, desired=wanted)
     observe(draft, key, reading, at, quiet=True)
     recorded = remembered.ports.get(key)
-    if recorded is not None and not port.equal(reading, recorded):
-        when = "while graped was stopped" if remembered.clean_stop else "during a crash"
-        kind = "port.changed_while_stopped" if remembered.clean_stop else "port.changed_during_crash"
-        draft.log(kind, f"stack {key} changed {when}", stack=key, recorded=recorded, value=reading.value)
+    if recorded is not None:
+        if not port.equal(reading, recorded):
+            when = "while graped was stopped" if remembered.clean_stop else "during a crash"
+            kind = "port.changed_while_stopped" if remembered.clean_stop else "port.changed_during_crash"
+            draft.log(kind, f"stack {key} changed {when}", stack=key, recorded=recorded, value=reading.value)
+        _tell_lost(draft, key, recorded)
     slots = draft.slots_of(key)
     on = sum(draft.slots[slot].observed is Power.ON for slot in slots)
-    text = f"stack {key}: {on} of {len(slots)} slots on, left as found"
+    unknown = sum(draft.slots[slot].observed is Power.UNKNOWN for slot in slots)
+    text = f"stack {key}: {on} of {len(slots)} slots on{f', {unknown} unknown' if unknown else ''}, left as found"
     draft.log("stack.adopted", text, stack=key, value=reading.value)
     if outage:
         _restore(draft, key)
+
+
+def _tell_lost(draft: Draft, key: int, recorded: int) -> None:
+    """Name the slots that were on and of which nothing can be told any more: relays whose pins the kernel let go."""
+    stack = draft.stacks[key]
+    assert stack.layout is not None
+    full = PortReading(value=recorded, known=(1 << stack.layout.width) - 1)
+    lost = [
+        slot for slot in draft.slots_of(key)
+        if draft.slots[slot].observed is Power.UNKNOWN and port.decode(stack.layout, full, slot.slot) is Power.ON
+    ]  # fmt: skip
+    if lost:
+        names = ", ".join(draft.name(slot) for slot in lost)
+        text = f"stack {key} was on in {names} when graped ended; whether it still is cannot be told"
+        draft.log("port.unknown_since_end", text, stack=key, recorded=recorded)
 
 
 def _restore(draft: Draft, key: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from graped.config.types import AtStart
+from graped.core.events import StackFound
 from graped.core.jobs import Result
 from graped.core.state import Remembered
 from graped.model import Power, SlotId, Verb
@@ -61,13 +62,34 @@ def test_a_port_that_differs_from_the_recorded_byte_is_an_event(clean: bool) -> 
     assert world.sent == []
 
 
+def test_what_was_on_and_cannot_be_told_any_more_is_an_event() -> None:
+    world = World(
+        make_config((2,)), layouts={2: RELAY}, remembered=Remembered(ports={2: 0b10}, clean_stop=False), found=False
+    )
+    world.ports[2].known = 0
+    world.send(StackFound(stack=2, layout=RELAY))
+    world.settle()
+    (told,) = [one for one in world.logs if one.kind == "port.unknown_since_end"]
+    assert told.message == "stack 2 was on in worker-2-3 when graped ended; whether it still is cannot be told"
+    (adopted,) = [one for one in world.logs if one.kind == "stack.adopted"]
+    assert adopted.message == "stack 2: 0 of 4 slots on, 4 unknown, left as found"
+    assert world.sent == []
+
+
+@pytest.mark.parametrize("recorded", [{}, {2: 0b00}, {2: 0b01}])
+def test_slots_that_were_off_or_can_be_told_are_no_such_event(recorded: dict[int, int]) -> None:
+    world = World(make_config((2,)), layouts={2: RELAY}, remembered=Remembered(ports=recorded), found=False)
+    world.ports[2].known = 0b01  # slots 0 to 2
+    world.send(StackFound(stack=2, layout=RELAY))
+    world.settle()
+    assert "port.unknown_since_end" not in {one.kind for one in world.logs}
+
+
 def test_a_command_before_the_first_reading_stands_against_adoption_and_restore() -> None:
     remembered = Remembered(desired={A: Power.ON})
     config = make_config((0,), at_start=AtStart.RESTORE)
     world = World(config, ports={0: ALL_OFF}, remembered=remembered, found=False)
     job = world.ask(Verb.OFF, [A])
-    from graped.core.events import StackFound
-
     world.send(StackFound(stack=0, layout=world.ports[0].layout))
     world.run(5)
     assert world.result(job, A) is Result.DONE
