@@ -12,6 +12,7 @@ from tests.lab import binfmt
 from tests.lab.archive import archive
 from tests.lab.debian import bare
 from tests.lab.kernel.build import kernel
+from tests.lab.kernel.stub import i2c_stub
 from tests.lab.roots import RECIPES, root
 
 
@@ -19,7 +20,7 @@ def main() -> None:
     """Make what is not there yet, and say how long that took."""
     if trouble := binfmt.register():
         print(f"programs of arm64 will not run: {trouble}", file=sys.stderr)
-    makers: list[Callable[[], Path]] = [kernel, *(partial(root, name) for name in RECIPES), bare, archive]
+    makers: list[Callable[[], Path]] = [kernel, i2c_stub, *(partial(root, name) for name in RECIPES), bare, archive]
     for make in makers:
         started = time.monotonic()
         path = make()

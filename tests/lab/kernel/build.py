@@ -19,7 +19,7 @@ WIDER = (Path("arch/x86/um/user-offsets.c"), "DEFINE_LONGS(HOST_FP_SIZE, 2696);"
 
 def kernel() -> Path:
     """Give the folder with ``linux`` (the kernel, a program), ``modules/`` and ``config``; build it where needed."""
-    version = _run("dpkg-query", "--show", "--showformat=${Version}", "linux-source-6.1")
+    version = run("dpkg-query", "--show", "--showformat=${Version}", "linux-source-6.1")
     return cached("uml", key_of(version, FRAGMENT.read_bytes(), *map(str, WIDER)), _build)
 
 
@@ -38,21 +38,21 @@ def _left_out(line: str, config: str) -> bool:
 def _build(into: Path) -> None:
     tree = into / "source"
     tree.mkdir()
-    _run("tar", "--extract", "--file", SOURCE, "--directory", tree, "--strip-components=1")
-    _replace(tree, *WIDER)
+    run("tar", "--extract", "--file", SOURCE, "--directory", tree, "--strip-components=1")
+    replace(tree, *WIDER)
     jobs = f"--jobs={os.cpu_count()}"
     make: list[str | Path] = [*ALONE, "nice", "-n", "10", "make", "--directory", tree, "ARCH=um", jobs]
-    _run(*make, "x86_64_defconfig")
-    _run("scripts/kconfig/merge_config.sh", "-m", ".config", FRAGMENT, cwd=tree, ARCH="um")
-    _run(*make, "olddefconfig")
+    run(*make, "x86_64_defconfig")
+    run("scripts/kconfig/merge_config.sh", "-m", ".config", FRAGMENT, cwd=tree, ARCH="um")
+    run(*make, "olddefconfig")
     if lost := missing((tree / ".config").read_text(), FRAGMENT.read_text()):
         raise RuntimeError(f"this source cannot give: {', '.join(lost)}")
-    _run(*make, "linux", "modules")
-    _run(*make, "modules_install", f"INSTALL_MOD_PATH={into}/installed", "INSTALL_MOD_STRIP=1")
+    run(*make, "linux", "modules")
+    run(*make, "modules_install", f"INSTALL_MOD_PATH={into}/installed", "INSTALL_MOD_STRIP=1")
     _keep(tree, into)
 
 
-def _replace(tree: Path, file: Path, old: str, new: str) -> None:
+def replace(tree: Path, file: Path, old: str, new: str) -> None:
     text = (tree / file).read_text()
     if text.count(old) != 1:
         raise RuntimeError(f"{file} of this source is not as expected: {old} is not there once")
@@ -61,7 +61,7 @@ def _replace(tree: Path, file: Path, old: str, new: str) -> None:
 
 def _keep(tree: Path, into: Path) -> None:
     """Keep what guests need, and drop the gigabytes."""
-    _run("strip", "--output-file", into / "linux", tree / "linux")
+    run("strip", "--output-file", into / "linux", tree / "linux")
     shutil.copy(tree / ".config", into / "config")
     (release,) = (into / "installed/lib/modules").iterdir()
     for link in ("build", "source"):
@@ -72,7 +72,7 @@ def _keep(tree: Path, into: Path) -> None:
     shutil.rmtree(tree)
 
 
-def _run(*words: str | Path, cwd: Path | None = None, **env: str) -> str:
+def run(*words: str | Path, cwd: Path | None = None, **env: str) -> str:
     """Run a step of the build; its last lines are told where it fails."""
     done = subprocess.run(
         words, cwd=cwd, env={**os.environ, "LC_ALL": "C", **env}, stdin=subprocess.DEVNULL,
