@@ -72,8 +72,11 @@ def script(machine: Machine, what: Leaving, *, keep_backups: bool, purge: bool) 
         lines += [f"echo 'purging {len(what.packages)} packages'"]
         # Those that are gone already, after a crash, would be an error: dpkg tells which are known.
         lines += [f"known=$(dpkg-query --show --showformat='${{binary:Package}}\\n' {names} 2>/dev/null)"]
+        lines[-1] += f" || [ $? = 1 ] || {FAILED}"  # 1: some are gone already
         options = "-o DPkg::Lock::Timeout=300 --yes --quiet"
-        lines += [f'[ -z "$known" ] || apt-get {options} purge $known >/dev/null || {FAILED}']
+        # dpkg itself takes what a killed installation has left half unpacked; apt-get will not.
+        by_dpkg = "dpkg --purge --force-remove-reinstreq $known"
+        lines += [f'[ -z "$known" ] || apt-get {options} purge $known >/dev/null || {by_dpkg} || {FAILED}']
     for name in what.users:
         lines += [f"! getent passwd {shlex.quote(name)} >/dev/null || userdel {shlex.quote(name)} || {FAILED}"]
     for name in what.groups:

@@ -117,5 +117,7 @@ def remove_empty(machine: Machine, folders: list[str]) -> None:
     for folder in folders:
         try:
             machine.path(folder).rmdir()
+        except FileNotFoundError:
+            continue
         except OSError:
             return

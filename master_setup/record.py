@@ -160,5 +160,5 @@ def make_folders(machine: Machine) -> None:
 
 def _folder(path: Path, mode: int) -> None:
     if not path.is_dir():
-        path.mkdir(parents=True)
-        path.chmod(mode)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.mkdir(mode)  # with its mode at once: no umask of ours takes from these

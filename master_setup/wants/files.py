@@ -73,7 +73,7 @@ class File:
         memory.finish(places.found(path))
 
     def undo(self, machine: Machine, memory: Memory) -> None:
-        if self.before_undo:
+        if self.before_undo and machine.exists(self.path):
             machine.run(*self.before_undo, timeout_s=STOP_S)
         _keep_what_others_changed(machine, memory, self.path)
         places.bring_back(machine, memory, self.path)

@@ -36,8 +36,10 @@ def apply(fake: FakeDebian, options: Options = OPTIONS, facts: Facts = FACTS, th
         os.close(lock)
 
 
-def revert(fake: FakeDebian, without: Sequence[str] = (), *, purge: bool = False) -> Reverted:
-    there = machine(fake)
+def revert(
+    fake: FakeDebian, without: Sequence[str] = (), *, purge: bool = False, there: Machine | None = None
+) -> Reverted:
+    there = there or machine(fake)
     lock = locking.take(there)
     try:
         found = record.load(there)

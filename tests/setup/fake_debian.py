@@ -105,6 +105,7 @@ class FakeDebian:
             if self._packages().get(name) == "installed":
                 continue
             self.install(DEPENDS.get(name, []))
+            self._save("packages", {**self._packages(), name: "half-installed"})
             files = [f"/usr/share/doc/{name}/copyright", f"/usr/lib/{name}/program"]
             for path in files:
                 self._write(path, f"{name}\n")
