@@ -20,8 +20,9 @@ DOWNLOAD_S: Final = 6 * 3600.0
 RESOLVE_S: Final = 600.0
 _URI: Final = re.compile(r"'(?P<uri>[^']*)' (?P<file>\S+) (?P<size>\d+) SHA256:(?P<hash>[0-9a-f]{64})")
 _KEPT: Final = re.compile(r"Acquire::(?!IndexTargets|Languages|PDiffs|GzipIndexes)")
+_BASE: Final = ("?essential", "?priority(required)", "usr-is-merged")
 # A system whose /usr is merged needs usr-is-merged alone; apt would choose usrmerge, which brings all of Perl.
-_BASE: Final = ("?essential", "?priority(required)", "usr-is-merged", "usrmerge-")
+_PREFERENCES: Final = "Package: usrmerge\nPin: release *\nPin-Priority: -1\n"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,7 @@ class Apt:
             part.mkdir(parents=True, exist_ok=True)
         write_atomic(folder / "status", "")
         write_atomic(folder / "debian.sources", sources)
+        write_atomic(folder / "preferences", _PREFERENCES)
         write_atomic(folder / "apt.conf", self._conf())
 
     @property
@@ -123,7 +125,7 @@ class Apt:
             "Dir::Etc::SourceParts": "/dev/null",
             "Dir::Etc::Main": "/dev/null",
             "Dir::Etc::Parts": "/dev/null",
-            "Dir::Etc::Preferences": "/dev/null",
+            "Dir::Etc::Preferences": f"{self.folder}/preferences",
             "Dir::Etc::PreferencesParts": "/dev/null",
             "Dir::Etc::Netrc": "/etc/apt/auth.conf",
             "Dir::Etc::NetrcParts": "/etc/apt/auth.conf.d/",

@@ -33,8 +33,9 @@ class Console(Protocol):
         """Leave the terminal as it was."""
 
 
-def choose(how: str, stream: TextIO = sys.stderr) -> Console:
-    """Choose by the word of --progress: auto, lines, json, none."""
+def choose(how: str, stream: TextIO | None = None) -> Console:
+    """Choose by the word of --progress: auto, lines, json, none. It is told on stderr, if nowhere else."""
+    stream = stream or sys.stderr
     if how == "json":
         return Json(stream)
     if how == "auto" and stream.isatty() and os.environ.get("TERM") != "dumb":

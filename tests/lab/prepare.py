@@ -13,6 +13,7 @@ from tests.lab.archive import archive
 from tests.lab.debian import bare
 from tests.lab.kernel.build import kernel
 from tests.lab.kernel.stub import i2c_stub
+from tests.lab.packages import slave_packages
 from tests.lab.roots import RECIPES, root
 
 
@@ -20,7 +21,8 @@ def main() -> None:
     """Make what is not there yet, and say how long that took."""
     if trouble := binfmt.register():
         print(f"programs of arm64 will not run: {trouble}", file=sys.stderr)
-    makers: list[Callable[[], Path]] = [kernel, i2c_stub, *(partial(root, name) for name in RECIPES), bare, archive]
+    roots = (partial(root, name) for name in RECIPES)
+    makers: list[Callable[[], Path]] = [kernel, i2c_stub, *roots, bare, archive, slave_packages]
     for make in makers:
         started = time.monotonic()
         path = make()

@@ -1,0 +1,74 @@
+"""A slave of our own builder boots over the network: built by ``grapecli image build`` where there is no Internet."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from tests.lab.cluster import Cluster
+from tests.lab.machines import Qemu
+from tests.lab.network import Network
+from tests.lab.packages import KERNEL, SLAVE, slave_packages
+from tests.lab.run import Run
+
+PC, MAC = (0, 0), "52:54:00:00:00:00"
+UP_S = 240.0
+CONFIG = """
+[power]
+stagger_s = 0.2
+inrush_s = 0.5
+[netboot.deadlines]
+kernel_s = 180
+root_s = 240
+"""
+
+
+@pytest.fixture
+def cluster(lab: Run) -> Cluster:
+    """One slot with a PC in it, off, that has no root yet."""
+    network = Network(lab)
+    cluster = Cluster(lab, network, {PC: MAC}, CONFIG)
+    cluster.start({PC: Qemu(network, "pc", MAC)})
+    return cluster
+
+
+def test_a_slave_is_built_offline_and_boots(cluster: Cluster, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cluster.master.do("ip", "route", "show", "default") == ""  # no way out of the cluster
+    began = time.monotonic()
+    words = ("--arch", "amd64", "--packages", "minimal", "--kernel", KERNEL)
+    job = cluster.json("image", "build", "pc", *words, "--offline", "--cache", slave_packages(), "--prepare")
+    built_s = time.monotonic() - began
+    print(built_s, "BUILT")
+    image = cluster.json("image", "show", job["result"])
+    assert image["prepared"]
+    assert image["arch"] == "amd64"
+    assert image["boot"] == "boot"
+    assert image["note"] == ""
+
+    cluster.cli("node", "set", "worker-0-0", "--image", job["result"], "--strategy", "overlay", "--model", "pxe")
+    began = time.monotonic()
+    cluster.cli("power", "on", "worker-0-0")
+    cluster.until(lambda: cluster.stages().get("worker-0-0") == "up", UP_S, "the slave is up")
+    up_s = time.monotonic() - began
+    print(up_s, "UP", cluster.node("worker-0-0")["timeline"])
+
+    node = cluster.login(PC)  # by the pinned host key, with the key that the configuration names
+    assert node.do("hostname") == "worker-0-0\n"
+    assert node.do("cat /proc/version").split()[2].endswith("-cloud-amd64")
+    assert "nfs" in next(line for line in node.do("cat /proc/mounts").splitlines() if line.split()[1] == "/")
+    states = node.do("systemctl is-active dbus ssh systemd-timesyncd || true").split()
+    assert states == ["active"] * 3, node.do(
+        "journalctl --no-pager --unit=systemd-timesyncd; ls -ld / /var /var/lib /var/lib/systemd"
+    )
+    assert node.do("test -s /etc/machine-id && awk -F: '$2 !~ /^[*!]/' /etc/shadow") == ""  # nobody has a password
+    installed = node.do("dpkg-query --show --showformat '${Package}\\n'").split()
+    assert set(SLAVE.packages) <= set(installed)
+    assert cluster.rack.trouble() == []
+    with capsys.disabled():
+        print(
+            f"\nslave of {len(installed)} packages, {image['size_bytes'] / 1e6:.0f} MB: built offline, imported and",
+            end=" ",
+        )
+        print(f"prepared in {built_s:.0f} s, up {up_s:.0f} s after power on.", end=" ")
+        print(f"Asked for: {' '.join(SLAVE.packages)}", end=" ")
