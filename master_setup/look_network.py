@@ -6,13 +6,14 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 from master_setup import netfiles
 from master_setup.links import Evidence, Link, Network
 from master_setup.machine import Machine
 from master_setup.wants.files import without_block
 
+SYS: Final = "/sys/class/net"
 ETHERNET: Final = "1"  # ARPHRD_ETHER
 ANCESTORS: Final = 30  # a session is not nested deeper
 UNITS: Final = ("NetworkManager", "systemd-networkd", "dhcpcd", "connman", "wickedd", "firewalld")
@@ -29,12 +30,12 @@ SERVERS: Final = {  # who would answer on the cluster's interface, and how it is
 
 def look(machine: Machine) -> Network:
     """Look once."""
-    addresses = _addresses(machine)
+    links = _links(machine)
     active = _active(machine, (*UNITS, *SERVERS))
     return Network(
-        links=tuple(_link(machine, name, addresses.get(name, ())) for name in machine.names("/sys/class/net")),
+        links=links,
         default_route=default_route(machine.text("/proc/net/route"), machine.text("/proc/net/ipv6_route")),
-        ssh=_carrier_of(ssh_address(_environments(machine)), addresses),
+        ssh=_link_with(links, ssh_address(_environments(machine))),
         evidence=_evidence(machine, active),
         sources_parts=_reads_parts(machine.text(netfiles.INTERFACES)),
         conflicts=tuple(name for name in SERVERS if name in active),
@@ -110,35 +111,49 @@ def _ours(machine: Machine) -> bool:
     return any(without_block(text, name="network") != text for text in texts)
 
 
-def _link(machine: Machine, name: str, addresses: tuple[str, ...]) -> Link:
-    folder = f"/sys/class/net/{name}"
-    return Link(
-        name=name,
-        mac=machine.text(f"{folder}/address").strip(),
-        hardware=machine.exists(f"{folder}/device"),
-        wireless=machine.exists(f"{folder}/wireless") or machine.exists(f"{folder}/phy80211"),
-        bridge=machine.exists(f"{folder}/bridge"),
-        loopback=machine.text(f"{folder}/type").strip() != ETHERNET,
-        addresses=addresses,
+def _links(machine: Machine) -> tuple[Link, ...]:
+    """Ask the kernel by ``ip``; where that is missing, ``/sys`` tells the names."""
+    try:
+        raw = json.loads(machine.says("ip", "-json", "-details", "address", "show") or "[]")
+    except ValueError:
+        raw = []
+    return tuple(_link(machine, each) for each in raw if "ifname" in each) or tuple(
+        _link_of_sys(machine, name) for name in machine.names(SYS)
     )
 
 
-def _addresses(machine: Machine) -> Mapping[str, tuple[str, ...]]:
-    try:
-        raw = json.loads(machine.says("ip", "-json", "address", "show") or "[]")
-    except ValueError:
-        return {}
-    return {
-        each["ifname"]: tuple(
-            f"{one['local']}/{one['prefixlen']}" for one in each.get("addr_info", ()) if "local" in one
-        )
-        for each in raw
-        if "ifname" in each
-    }
+def _link(machine: Machine, raw: Mapping[str, Any]) -> Link:
+    made_by = raw.get("linkinfo", {}).get("info_kind", "")
+    found = (one for one in raw.get("addr_info", ()) if "local" in one)
+    return Link(
+        name=raw["ifname"],
+        mac=raw.get("address", ""),
+        hardware=not made_by,
+        wireless=_wireless(machine, raw["ifname"]),
+        bridge=made_by == "bridge",
+        loopback=raw.get("link_type") != "ether",
+        addresses=tuple(f"{one['local']}/{one['prefixlen']}" for one in found),
+    )
 
 
-def _carrier_of(address: str, addresses: Mapping[str, tuple[str, ...]]) -> str:
-    here = [name for name, each in addresses.items() if address in {one.partition("/")[0] for one in each}]
+def _link_of_sys(machine: Machine, name: str) -> Link:
+    return Link(
+        name=name,
+        mac=machine.text(f"{SYS}/{name}/address").strip(),
+        hardware=machine.exists(f"{SYS}/{name}/device"),
+        wireless=_wireless(machine, name),
+        bridge=machine.exists(f"{SYS}/{name}/bridge"),
+        loopback=machine.text(f"{SYS}/{name}/type").strip() != ETHERNET,
+    )
+
+
+def _wireless(machine: Machine, name: str) -> bool:
+    return machine.exists(f"{SYS}/{name}/wireless") or machine.exists(f"{SYS}/{name}/phy80211")
+
+
+def _link_with(links: tuple[Link, ...], address: str) -> str:
+    """Return the interface that has an address, given without its network."""
+    here = [link.name for link in links if address in {one.partition("/")[0] for one in link.addresses}]
     return here[0] if here else ""
 
 

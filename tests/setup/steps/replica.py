@@ -58,6 +58,7 @@ def addresses(**of: tuple[str, ...]) -> Answer:
     links = [
         {
             "ifname": name,
+            "link_type": "loopback" if name == "lo" else "ether",
             "flags": ["UP"],
             "addr_info": [
                 {
