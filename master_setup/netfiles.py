@@ -7,6 +7,7 @@ dhcpcd.conf(5).
 
 from __future__ import annotations
 
+import shlex
 import uuid
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
@@ -69,7 +70,7 @@ def up(manager: Manager, name: str) -> tuple[Argv, ...]:
                 ("nmcli", "--wait", "30", "connection", "up", "id", PROFILE, "ifname", name),
             )
         case Manager.NETWORKD:
-            return (("networkctl", "reload"), ("networkctl", "reconfigure", name))
+            return (_networkd_again(name),)
         case Manager.IFUPDOWN:
             return (("ifdown", "--force", name), ("ifup", name))
         case Manager.DHCPCD:
@@ -98,13 +99,19 @@ def after_files_went(manager: Manager, name: str, *, profile: str = "") -> tuple
             again = (("nmcli", "--wait", "30", "connection", "up", "uuid", profile, "ifname", name),) if profile else ()
             return (("nmcli", "general", "reload", "conf"), ("nmcli", "connection", "reload"), *again)
         case Manager.NETWORKD:
-            return (("networkctl", "reload"), ("networkctl", "reconfigure", name))
+            return (_networkd_again(name),)
         case Manager.DHCPCD:
             return (("dhcpcd", "--rebind", name),)
         case Manager.IFUPDOWN:
             return ()
         case _:
             assert_never(manager)
+
+
+def _networkd_again(name: str) -> Argv:
+    """Return the command that has networkd read its files; without D-Bus it is started anew, which cuts nothing."""
+    asked = f"networkctl reload && networkctl reconfigure {shlex.quote(name)}"
+    return ("sh", "-c", f"{asked} || systemctl restart systemd-networkd.service")
 
 
 def _profile(name: str, address: IPv4Interface) -> str:
