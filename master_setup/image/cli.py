@@ -18,7 +18,7 @@ from graped.runner import SubprocessRunner
 from master_setup.image import console, sources
 from master_setup.image.cache import Cache, default_folder
 
-COMMANDS: Final = ("slave_command",)
+COMMANDS: Final = ("master_command", "slave_command")
 SUITES: Final = ("bookworm", "trixie")
 ARCHES: Final = ("amd64", "arm64", "armhf")
 OK, FAILED, USAGE, INTERRUPTED = 0, 1, 2, 130

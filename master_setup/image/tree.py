@@ -16,7 +16,7 @@ from urllib.parse import quote
 from graped.errors import CommandFailed, CommandTimeout
 from graped.files import remove_tree
 from graped.runner import LineRunner
-from master_setup.image import additions, foreign
+from master_setup.image import additions, foreign, native, unsynced
 from master_setup.image.cache import Cache, Fetched
 from master_setup.image.progress import Installing, Progress, Tell
 from master_setup.image.recipe import Built, NotBuilt, Recipe, TreeCopy, TreeFile, TreeLink
@@ -57,6 +57,7 @@ def build_tree(
     Root is needed, but for a tar where user namespaces allow it. Raises: NotBuilt, CommandFailed.
     """
     as_root = os.geteuid() == 0
+    faster = as_root and native.helps(recipe.arch)
     _check(recipe, into, runner, as_root=as_root)
     fetched = cache.fetch(recipe, runner, tell)
     epoch = int(env.get("SOURCE_DATE_EPOCH") or fetched.epoch)
@@ -64,7 +65,7 @@ def build_tree(
         repository = fetched.folder if as_root else _copied(fetched, work / "repository")
         target = work / "made"
         words = [
-            *_words(recipe, fetched, work, epoch, as_root=as_root),
+            *_words(recipe, fetched, work, epoch, as_root=as_root, faster=faster),
             f"--format={'directory' if _is_folder(into) else 'tar'}",
             recipe.suite,
             "-" if isinstance(into, int) else str(target),
@@ -76,7 +77,7 @@ def build_tree(
             runner.run(
                 tuple(words),
                 timeout_s=BUILD_S,
-                env={"SOURCE_DATE_EPOCH": str(epoch), "TMPDIR": str(work)},
+                env={"SOURCE_DATE_EPOCH": str(epoch), "TMPDIR": str(work), **(native.env() if faster else {})},
                 on_line=hearing.hear,
                 stdout=into if isinstance(into, int) else None,
             )
@@ -113,10 +114,10 @@ def _check(recipe: Recipe, into: Path | int, runner: LineRunner, *, as_root: boo
     foreign.check(recipe.arch, runner)
 
 
-def _words(recipe: Recipe, fetched: Fetched, work: Path, epoch: int, *, as_root: bool) -> list[str]:
+def _words(recipe: Recipe, fetched: Fetched, work: Path, epoch: int, *, as_root: bool, faster: bool) -> list[str]:
     """Give mmdebstrap's command line but for what is made and out of what."""
     names = (*recipe.packages, *fetched.required, *fetched.local)
-    words = [*_DIES_WITH_US, *(_ALONE if as_root else ()), "mmdebstrap", "--verbose"]
+    words = [*_DIES_WITH_US, *((*_ALONE, *unsynced.COMMAND) if as_root else ()), "mmdebstrap", "--verbose"]
     words += [f"--mode={'root' if as_root else 'unshare'}", "--variant=apt", f"--architectures={recipe.arch}"]
     words += [f"--include={','.join(dict.fromkeys(names))}", f"--hook-dir={_MERGED_USR}"]
     words += [
@@ -125,6 +126,7 @@ def _words(recipe: Recipe, fetched: Fetched, work: Path, epoch: int, *, as_root:
         "--dpkgopt=force-confold",
     ]  # files that came early are kept
     words += [*(f"--dpkgopt=path-exclude={pattern}" for pattern in recipe.left_out)]
+    words += [f"--extract-hook={native.EARLY}", f"--essential-hook={native.PUT}"] if faster else []
     if recipe.early:
         additions.write_tar(recipe.early, work / "early.tar", epoch)
         words += [f"--essential-hook={_unpack(work / 'early.tar')}"]
@@ -134,7 +136,9 @@ def _words(recipe: Recipe, fetched: Fetched, work: Path, epoch: int, *, as_root:
         late += [TreeFile(path=_LEFT_OUT, content=lines.encode())]
     additions.write_tar((*late, *recipe.files), work / "files.tar", epoch)
     words += [f"--customize-hook={_unpack(work / 'files.tar')}"]
+    words += [f"--customize-hook={native.INITRD}"] if faster else []
     words += [f'--customize-hook=chroot "$1" {shlex.join(hook)}' for hook in recipe.hooks]
+    words += [f"--customize-hook={native.TAKE}"] if faster else []
     return [*words, f'--customize-hook=cd "$1" && rm -f {" ".join(_REMOVED)}']
 
 

@@ -14,7 +14,7 @@ from master_setup.machine import Machine
 from master_setup.record import Memory
 from master_setup.wants.base import Difference, kind
 
-MAKE_S: Final = 120.0
+MAKE_S: Final = 900.0  # emulated, while an image is made
 INSTALL_S: Final = 3600.0  # a wheel that an index does not have is compiled: on a Pi that takes its time
 RESTART_S: Final = 180.0
 ENV: Final = {
