@@ -1,0 +1,185 @@
+"""The cluster's network on real machines: given by who manages it, taken back unless confirmed, and what it carries."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from tests.lab.machines.bare_machine import CLUSTER, SOURCE, UPLINK_ADDRESS, UPLINK_GATEWAY, BareMachine
+from tests.lab.network import Network
+from tests.lab.run import Run
+
+ADDRESS = "10.77.0.1/24"
+# What `grape-setup` does, but for these steps alone: a whole installation is what test_install shows.
+SETUP = """
+import sys
+from master_setup import applying, cli, look, machine, options, planning, record, reverting, telling
+from master_setup.steps import clock, nat, network
+here = machine.Machine(say=telling.progress)
+found = record.load(here)
+asked = cli.parse(sys.argv[1:])
+found.options = options.merged(found.options, asked.given)
+if asked.verb == "revert":
+    done = reverting.revert(here, found)
+    assert not done.failed, done.failed
+    print(done.undone)
+else:
+    wants = planning.wanted(look.look(here, found.options), found.options, [network, nat, clock])
+    print(applying.apply(here, wants, found).changes)
+"""
+# systemd-networkd takes a /sys that can be written for a sign of udev, for which it then waits.
+NO_UDEV = """
+[Unit]
+DefaultDependencies=no
+Before=systemd-networkd.service
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart=mount -o remount,bind,ro /sys
+[Install]
+WantedBy=systemd-networkd.service
+"""
+NTP_QUESTION = bytes([0x23]) + bytes(47)  # version 4, from a client (RFC 5905, figure 8)
+NTP_UNIX_S = 2_208_988_800
+
+
+@pytest.fixture
+def cluster(lab: Run) -> Network:
+    return Network(lab)
+
+
+@pytest.fixture
+def machine(lab: Run, cluster: Network) -> BareMachine:
+    made = BareMachine(lab, cluster=cluster)
+    made.boot()
+    install = (
+        "apt-get",
+        "--quiet=2",
+        "--yes",
+        "--no-install-recommends",
+        "install",
+        "python3",
+        "nftables",
+        "chrony",
+        "dbus",
+    )
+    made.do("sh", "-c", f"apt-get --quiet=2 update && {' '.join(install)}", timeout_s=120.0)
+    return made
+
+
+def setup(machine: BareMachine, *words: str) -> int:
+    """Run those steps; return the number of changes."""
+    return int(machine.do("env", f"PYTHONPATH={SOURCE}", "python3", "-c", SETUP, *words))
+
+
+def confirm(machine: BareMachine) -> str:
+    return machine.do("env", f"PYTHONPATH={SOURCE}", "python3", "-m", "master_setup", "confirm")
+
+
+def network_of(machine: BareMachine) -> str:
+    """Give all that the steps may change of the network: files, addresses, the state of the interface."""
+    files = "find /etc/network /etc/systemd ! -type d ! -name 'grape-nat*' ! -name 'chrony*' -exec md5sum {} + | sort"
+    link = f"ip -brief address show dev {CLUSTER} | sed 's/fe80[^ ]*//; s/ *$//'"
+    return machine.do("sh", "-c", f"{files}; {link}; [ ! -e /var/lib/grape/setup/network-undo ] || echo undo")
+
+
+def until(is_so: Callable[[], bool], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not is_so():
+        assert time.monotonic() < deadline, f"not so after {timeout_s} s"
+        time.sleep(0.2)
+
+
+def has_address(machine: BareMachine) -> bool:
+    return ADDRESS in machine.do("ip", "-brief", "address", "show", "dev", CLUSTER)
+
+
+def test_ifupdown(machine: BareMachine, cluster: Network) -> None:
+    before = network_of(machine)
+    assert setup(machine, "apply", "--interface", CLUSTER, "--confirm-within", "4") > 5
+    assert has_address(machine)
+    until(lambda: not has_address(machine), 20.0)
+    until(lambda: network_of(machine) == before, 10.0)
+    assert UPLINK_ADDRESS in machine.do("ip", "-brief", "address", "show", "dev", "eth0")
+
+    assert setup(machine, "apply", "--confirm-within", "60") == 3  # what was taken back: guard, file, address
+    assert f"{CLUSTER} keeps {ADDRESS}" in confirm(machine)
+    assert setup(machine, "apply") == 0
+    assert "Nothing waits" in confirm(machine)
+    a_node_reaches_the_world(machine, cluster)
+    a_node_is_told_the_time(machine, cluster)
+
+    setup(machine, "revert")
+    assert network_of(machine) == before
+    assert machine.do("nft", "list", "tables") == ""
+    assert machine.do("cat", "/proc/sys/net/ipv4/ip_forward") == "0\n"
+
+
+def test_networkd_and_a_power_cut(machine: BareMachine) -> None:
+    machine.path("/etc/systemd/system/no-udev.service").write_text(NO_UDEV)
+    machine.do("systemctl", "start", "dbus.socket")
+    machine.do("systemctl", "enable", "--now", "--quiet", "no-udev.service", "systemd-networkd.service")
+    before = network_of(machine)
+    setup(machine, "apply", "--interface", CLUSTER, "--confirm-within", "10")
+    assert "routable" in machine.do("networkctl", "status", "--no-pager", CLUSTER)
+    machine.power_cut()
+    machine.boot()
+    assert has_address(machine)
+    until(lambda: not has_address(machine), 20.0)
+    until(lambda: network_of(machine) == before, 10.0)
+
+    setup(machine, "apply", "--confirm-within", "60")
+    confirm(machine)
+    machine.reboot()
+    until(lambda: has_address(machine), 10.0)
+    assert "masquerade" in machine.do("nft", "list", "table", "inet", "grape")
+    assert machine.do("cat", "/proc/sys/net/ipv4/ip_forward") == "1\n"
+
+
+def a_node_reaches_the_world(machine: BareMachine, cluster: Network) -> None:
+    """A packet of a node comes out beyond the uplink, from the master's address."""
+    node = cluster.place("node", address="10.77.0.10/24")
+    node.do("ip", "route", "add", "default", "via", ADDRESS.partition("/")[0])
+    world = machine.uplink.place("world", address=f"{UPLINK_GATEWAY}/24")
+    server = world.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    client = node.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    with contextlib.closing(server), contextlib.closing(client):
+        server.settimeout(5.0)
+        server.bind((UPLINK_GATEWAY, 4000))
+        client.settimeout(5.0)
+        client.sendto(b"question", (UPLINK_GATEWAY, 4000))
+        _, seen = server.recvfrom(100)
+        assert seen[0] == UPLINK_ADDRESS.partition("/")[0]
+        server.sendto(b"answer", seen)
+        assert client.recv(100) == b"answer"
+
+
+def a_node_is_told_the_time(machine: BareMachine, cluster: Network) -> None:
+    """Without a server to ask, the master's own clock counts. A container may not set its clock: chronyd is run so."""
+    assert "local stratum 10" in machine.do("chronyd", "-p", "-f", "/etc/chrony/chrony.conf")
+    with (
+        chronyd(machine),
+        contextlib.closing(cluster.places["node"].socket(socket.AF_INET, socket.SOCK_DGRAM)) as client,
+    ):
+        client.settimeout(1.0)
+        answer = b""
+        deadline = time.monotonic() + 15.0
+        while len(answer) < 48 and time.monotonic() < deadline:
+            client.sendto(NTP_QUESTION, ("10.77.0.1", 123))
+            with contextlib.suppress(TimeoutError):
+                answer = client.recv(100)
+    assert answer[1] == 10  # stratum
+    assert abs(int.from_bytes(answer[40:44], "big") - NTP_UNIX_S - time.time()) < 5
+
+
+@contextlib.contextmanager
+def chronyd(machine: BareMachine) -> Iterator[None]:
+    machine.do("chronyd", "-x", "-f", "/etc/chrony/chrony.conf")  # it goes into the background
+    try:
+        yield
+    finally:
+        machine.do("sh", "-c", "kill $(cat /run/chrony/chronyd.pid)")
