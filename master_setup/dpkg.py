@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 from typing import Final
 
@@ -47,12 +48,13 @@ def manual(machine: Machine) -> frozenset[str]:
     return frozenset(name.removesuffix(f":{native}") for name in machine.run("apt-mark", "showmanual").stdout.split())
 
 
-def owned(machine: Machine) -> frozenset[str]:
-    """Return all paths that belong to a package."""
+def owned(machine: Machine, *, without: Collection[str] = ()) -> frozenset[str]:
+    """Return all paths that belong to a package; ``without`` those that belong to none but these packages."""
+    native = architecture(machine)
     paths: set[str] = set()
-    for name in machine.names(INFO):
-        if name.endswith((".list", ".conffiles")):
-            paths.update(machine.text(f"{INFO}/{name}").split("\n"))
+    for file in machine.names(INFO):
+        if file.endswith(".list") and file.removesuffix(".list").removesuffix(f":{native}") not in without:
+            paths.update(machine.text(f"{INFO}/{file}").split("\n"))
     return frozenset(paths)
 
 

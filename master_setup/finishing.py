@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from graped.errors import GrapeError
-from master_setup import gains, places, purging
+from master_setup import dpkg, gains, places, purging
 from master_setup.machine import Machine
 from master_setup.record import FOLDER, Record
 from master_setup.wants.packages import all_gained
@@ -21,6 +22,7 @@ from master_setup.wants.packages import all_gained
 SCRIPT: Final = f"{FOLDER}/finish.sh"
 STATE: Final = "/var/lib/grape"
 CONFIG: Final = "/etc/grape"
+STATES: Final = ("/var/lib/", "/var/spool/")
 HEAD: Final = """#!/bin/sh
 # The end of "master_setup revert". Can be run again.
 export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHANGES_FRONTEND=none
@@ -38,6 +40,7 @@ class Leaving:
     users: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()  # with all that is in them: where the packages' services keep their state
     stay: tuple[str, ...] = ()  # packages that somebody needs
 
 
@@ -61,7 +64,19 @@ def leaving(machine: Machine, record: Record) -> Leaving:
         users=tuple(came["users"]),
         groups=tuple(came["groups"]),
         paths=tuple(sorted(came["paths"], reverse=True)),
+        folders=_state_folders(machine, going, came["paths"]),
     )
+
+
+def _state_folders(machine: Machine, going: list[str], paths: Sequence[str]) -> tuple[str, ...]:
+    """Return folders of state that nobody else has anything in: what a service wrote there later is in no list."""
+    theirs = dpkg.owned(machine) - dpkg.owned(machine, without=going)
+    found = sorted(path for path in {*theirs, *paths} if path.startswith(STATES) and _is_folder(machine, path))
+    return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))
+
+
+def _is_folder(machine: Machine, path: str) -> bool:
+    return machine.path(path).is_dir() and not machine.path(path).is_symlink()
 
 
 def script(machine: Machine, what: Leaving, *, keep_backups: bool, purge: bool) -> str:
@@ -82,10 +97,11 @@ def script(machine: Machine, what: Leaving, *, keep_backups: bool, purge: bool) 
     for name in what.groups:
         lines += [f"! getent group {shlex.quote(name)} >/dev/null || groupdel {shlex.quote(name)} || {FAILED}"]
     for path in what.paths:
-        if machine.path(path).is_dir() and not machine.path(path).is_symlink():
+        if _is_folder(machine, path):
             lines += [f"rmdir -- {shlex.quote(path)} 2>/dev/null"]
         else:
             lines += [f"rm -f -- {shlex.quote(path)}"]
+    lines += [f"rm -rf --one-file-system -- {shlex.quote(path)}" for path in what.folders]
     lines += ["[ ! -d /run/systemd/system ] || systemctl daemon-reload"]
     if purge:
         lines += [f"rm -rf --one-file-system -- {STATE} {CONFIG}"]

@@ -39,8 +39,21 @@ def bootstrapped(machine: Machine) -> dict[str, list[str]] | None:
 def between(machine: Machine, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str]]:
     """Return what is new; of the paths those that no package owns."""
     came = {name: sorted(set(new[name]) - set(old[name])) for name in NAMES}
-    owned = dpkg.owned(machine)
-    return {**came, "paths": [path for path in came["paths"] if path not in owned]}
+    owned, others = dpkg.owned(machine), dpkg.owned(machine, without=came["packages"])
+    return {**came, "paths": [path for path in came["paths"] if path not in owned and _from_packages(path, others)]}
+
+
+def _from_packages(path: str, others: frozenset[str]) -> bool:
+    """Tell whether a new path can have come with new packages: not where a package that was there keeps its state.
+
+    ``others`` are the paths of those. /etc and /usr/local are everybody's: what is new in them counts.
+    """
+    if not path.startswith("/var/"):
+        return True
+    folder = path.rpartition("/")[0]
+    while folder not in others and folder not in dpkg.WATCHED:
+        folder = folder.rpartition("/")[0]
+    return folder in dpkg.WATCHED
 
 
 def joined(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from master_setup import (
     keys,
     locking,
     look,
+    losses,
     network_undo,
     options,
     planning,
@@ -29,7 +30,7 @@ from master_setup.machine import Machine
 from master_setup.planning import Wanted
 from master_setup.record import Record
 from master_setup.steps import STEPS
-from master_setup.wants import network
+from master_setup.wants import network, packages
 
 FINE: Final = 0
 FAILED: Final = 1
@@ -103,6 +104,7 @@ def _apply(machine: Machine, asked: Asked) -> int:
         if here.record.options != record.load(machine).options or not here.record.entries:
             here.record.save()
         done = applying.apply(machine, here.wants, here.record)
+        packages.settle(here.record)
     finally:
         os.close(lock)
     notes = [*here.notes, *situation_notes(machine)]
@@ -144,11 +146,13 @@ def _check(machine: Machine, asked: Asked) -> int:
 
 
 def _revert(machine: Machine, asked: Asked) -> int:
-    if asked.purge and not asked.yes and not _agreed("This removes /var/lib/grape: images, roots, volumes, history."):
-        return NOT_ASKED
     lock = locking.take(machine)
     try:
         found = record.load(machine)
+        with_packages = asked.given.get("packages", found.options.packages)
+        lost = losses.losses(machine, found, purge=asked.purge, packages=with_packages)
+        if lost and not asked.yes and not _agreed(" ".join(lost)):
+            return NOT_ASKED
         done = reverting.revert(machine, found, without=asked.without)
         if done.failed:
             raise GrapeError("; ".join(done.failed), hint="What could be undone is undone. Call revert again.")

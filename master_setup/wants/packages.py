@@ -8,7 +8,7 @@ from typing import Any
 
 from master_setup import apt, dpkg, gains
 from master_setup.machine import Machine
-from master_setup.record import Memory
+from master_setup.record import Memory, Record
 from master_setup.wants.base import Difference, kind
 
 
@@ -44,7 +44,7 @@ class Packages:
         if missing:
             machine.say(f"installing {len(missing)} packages and what they need: {' '.join(missing)}")
             apt.install(machine, missing, debs=self.debs, offline=self.offline)
-        memory.finish(all_gained(machine, memory))
+        memory.finish({**all_gained(machine, memory), "settled": False})
 
     def undo(self, machine: Machine, memory: Memory) -> None:
         """Leave it to ``finishing``."""
@@ -60,6 +60,20 @@ def all_gained(machine: Machine, memory: Memory) -> dict[str, Any]:
         return dict(memory.made)
     start = json.loads(memory.kept(memory.was["start"]))
     return gains.joined(memory.was["gained"], gains.between(machine, start, gains.snapshot(machine)))
+
+
+def settle(record: Record) -> None:
+    """At the end of an apply that has installed something: note what its services have made since they were started."""
+    if "packages" not in record.entries:
+        return
+    machine, memory = record.machine, record.memory("packages")
+    if memory.made.get("settled", True):
+        return
+    start = json.loads(memory.kept(memory.was["start"]))
+    now = gains.between(machine, start, gains.snapshot(machine))
+    own = {str(entry.fields.get("path")) for entry in record.entries.values()}
+    paths = [path for path in now["paths"] if path not in own]
+    memory.finish({**gains.joined(memory.made, {"paths": paths}), "settled": True})
 
 
 def _keep(memory: Memory, start: dict[str, Any]) -> str:

@@ -15,6 +15,7 @@ from master_setup.program import Program
 from master_setup.reverting import Reverted
 from master_setup.steps import accounts, config, packages, program, shell, units
 from master_setup.steps.base import Step
+from master_setup.wants.packages import settle
 from tests.setup.fake_debian import FakeDebian, machine
 
 OURS: tuple[Step, ...] = (packages, accounts, program, config, units, shell)
@@ -31,7 +32,10 @@ def apply(fake: FakeDebian, options: Options = OPTIONS, facts: Facts = FACTS, th
     there = there or machine(fake)
     lock = locking.take(there)
     try:
-        return applying.apply(there, planning.wanted(facts, options, OURS), record.load(there))
+        found = record.load(there)
+        done = applying.apply(there, planning.wanted(facts, options, OURS), found)
+        settle(found)
+        return done
     finally:
         os.close(lock)
 

@@ -21,7 +21,10 @@ from master_setup.machine import Machine
 # What a package brings besides its files: what it depends on, accounts that its removal leaves, files of its scripts.
 DEPENDS = {"python3-venv": ["python3", "python3-pip-whl"], "rpcbind": ["libwrap0", "libtirpc3"], "chrony": ["tzdata"]}
 ACCOUNTS = {"rpcbind": "_rpc", "dnsmasq-base": "dnsmasq"}
-SCRIPTS = {"rpcbind": ["/etc/rc3.d/S01rpcbind"], "dnsmasq-base": ["/var/lib/misc/dnsmasq.note"]}
+SCRIPTS = {
+    "rpcbind": ["/etc/rc3.d/S01rpcbind", "/var/lib/rpcbind/state"],
+    "dnsmasq-base": ["/var/lib/misc/dnsmasq.note"],
+}
 # A program of a shell script that asks FakeDebian and does what it says.
 SHIM = """#!/bin/sh
 printf '%s\\0' "${{0##*/}}" "$@" >{asked}

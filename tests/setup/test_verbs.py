@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 
 import pytest
 
+from master_setup import record
 from master_setup.applying import StepFailed
 from master_setup.facts import Facts
+from master_setup.losses import losses
 from master_setup.options import Options
 from master_setup.program import Program
 from tests.setup.doing import FACTS, OPTIONS, apply, plan, revert
-from tests.setup.fake_debian import FakeDebian, tree
+from tests.setup.fake_debian import FakeDebian, machine, tree
 
 
 def test_plan_changes_nothing_and_shows_contents(fake: FakeDebian) -> None:
@@ -58,6 +61,7 @@ def test_revert_leaves_the_machine_as_it_was(fake: FakeDebian) -> None:
     before = tree(fake.root, times=True)
     apply(fake)
     fake.do_systemctl("start", "graped.service")
+    fake.path("/var/lib/rpcbind/later").write_text("by its service")
     done = revert(fake)
     assert done.kept == ()
     assert tree(fake.root, times=True) == before
@@ -177,3 +181,47 @@ def test_revert_without_a_step_leaves_it(fake: FakeDebian) -> None:
     assert fake.path("/etc/grape/config.toml").exists()
     assert "grape:x:" in fake.path("/etc/group").read_text()
     assert not fake.path("/opt/grape").exists()
+
+
+def test_what_other_packages_write_meanwhile_stays(fake: FakeDebian) -> None:
+    fake.path("/var/lib/dpkg/info/cron.list").write_text("/.\n/var\n/var/lib\n/var/lib/cron\n")
+    fake.path("/var/lib/cron").mkdir()
+    install = fake.install
+
+    def slowly(names: Iterable[str]) -> None:
+        fake.path("/var/lib/cron/stamp").write_text("written while packages were installed")
+        install(names)
+
+    fake.install = slowly  # type: ignore[method-assign]
+    apply(fake)
+    revert(fake)
+    assert fake.path("/var/lib/cron/stamp").exists()
+    assert not fake.path("/var/lib/rpcbind").exists()
+
+
+def test_what_a_revert_would_destroy_is_said_before(fake: FakeDebian) -> None:
+    there = machine(fake)
+    apply(fake)
+    assert losses(there, record.load(there), purge=False, packages=True) == []
+    fake.path("/proc/net").mkdir(parents=True)
+    node = "   0: 0100007F:0801 0A4D000A:02BC 01 00000000:00000000 00:00000000 00000000     0\n"
+    fake.path("/proc/net/tcp").write_text("  sl  local_address rem_address   st\n" + node)
+    (word,) = losses(there, record.load(there), purge=False, packages=True)
+    assert "Nodes run from this machine" in word
+    fake.path("/proc/net/tcp").write_text(node.replace(" 01 ", " 0A "))
+    (word,) = losses(there, record.load(there), purge=True, packages=True)
+    assert "/var/lib/grape" in word
+
+
+def test_docker_goes_with_what_is_in_it_and_says_so(fake: FakeDebian) -> None:
+    there = machine(fake)
+    apply(fake)
+    entry = record.load(there).memory("packages")
+    entry.finish({**entry.made, "packages": [*entry.made["packages"], "docker.io"]})
+    fake.path("/var/lib/docker/volumes").mkdir(parents=True)
+    fake.path("/var/lib/docker/volumes/metadata.db").write_text("")
+    assert losses(there, record.load(there), purge=False, packages=True) == []
+    fake.path("/var/lib/docker/volumes/photos").mkdir()
+    (word,) = losses(there, record.load(there), purge=False, packages=True)
+    assert "/var/lib/docker" in word
+    assert losses(there, record.load(there), purge=False, packages=False) == []
