@@ -29,6 +29,9 @@ export LC_ALL=C DEBIAN_FRONTEND=noninteractive NEEDRESTART_SUSPEND=1 APT_LISTCHA
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 cd /
 """
+FORGET: Final = """    # A unit that failed once and is gone now.
+    gone=$(systemctl list-units --failed --plain --no-legend | sed -n 's/^\\([^ ]*\\) *not-found .*/\\1/p')
+    [ -z "$gone" ] || systemctl reset-failed $gone"""
 FAILED: Final = "{ echo 'grape-setup: this did not work; call revert again' >&2; exit 1; }"
 
 
@@ -102,7 +105,7 @@ def script(machine: Machine, what: Leaving, *, keep_backups: bool, purge: bool) 
         else:
             lines += [f"rm -f -- {shlex.quote(path)}"]
     lines += [f"rm -rf --one-file-system -- {shlex.quote(path)}" for path in what.folders]
-    lines += ["[ ! -d /run/systemd/system ] || systemctl daemon-reload"]
+    lines += ["if [ -d /run/systemd/system ]; then", "    systemctl daemon-reload", FORGET, "fi"]
     if purge:
         lines += [f"rm -rf --one-file-system -- {STATE} {CONFIG}"]
     elif keep_backups:
