@@ -96,7 +96,7 @@ def after_files_went(manager: Manager, name: str, *, profile: str = "") -> tuple
     """Return the commands that have the manager go back. ``profile``: NetworkManager's on it before, by UUID."""
     match manager:
         case Manager.NETWORK_MANAGER:
-            again = (("nmcli", "--wait", "30", "connection", "up", "uuid", profile, "ifname", name),) if profile else ()
+            again = (("nmcli", "--wait", "0", "connection", "up", "uuid", profile, "ifname", name),) if profile else ()
             return (("nmcli", "general", "reload", "conf"), ("nmcli", "connection", "reload"), *again)
         case Manager.NETWORKD:
             return (_networkd_again(name),)

@@ -140,6 +140,35 @@ def test_networkd_and_a_power_cut(machine: BareMachine) -> None:
     assert machine.do("cat", "/proc/sys/net/ipv4/ip_forward") == "1\n"
 
 
+def test_network_manager(machine: BareMachine, cluster: Network) -> None:
+    """As on Raspberry Pi OS: the interface is managed and up, by a profile that NetworkManager made up."""
+    text = NO_UDEV.replace("systemd-networkd", "NetworkManager")
+    machine.path("/etc/systemd/system/no-udev.service").write_text(text)
+    machine.do("systemctl", "enable", "--now", "--quiet", "no-udev.service", "dbus.socket")
+    machine.do("apt-get", "--quiet=2", "--yes", "--no-install-recommends", "install", "network-manager", timeout_s=60.0)
+    until(lambda: profile(machine) == "Wired connection 1", 15.0)
+    before = network_of(machine)
+    setup(machine, "apply", "--interface", CLUSTER, "--confirm-within", "4")
+    assert has_address(machine)
+    assert profile(machine) == "grape-cluster"
+    until(lambda: network_of(machine) == before, 20.0)
+    assert profile(machine) == "Wired connection 1"
+
+    setup(machine, "apply", "--confirm-within", "60")
+    confirm(machine)
+    cluster.set_port(machine.place.name, up=False)  # the switch of a stack that is off
+    until(lambda: "LOWER_UP" not in machine.do("ip", "link", "show", "dev", CLUSTER), 5.0)
+    time.sleep(6.0)  # NetworkManager waits for five before it lets go
+    assert has_address(machine)
+    cluster.set_port(machine.place.name, up=True)
+    setup(machine, "revert")
+    assert network_of(machine) == before
+
+
+def profile(machine: BareMachine) -> str:
+    return machine.do("nmcli", "--get-values", "GENERAL.CONNECTION", "device", "show", CLUSTER).strip()
+
+
 def a_node_reaches_the_world(machine: BareMachine, cluster: Network) -> None:
     """A packet of a node comes out beyond the uplink, from the master's address."""
     node = cluster.place("node", address="10.77.0.10/24")
