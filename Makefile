@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
 
-.PHONY: demo test check lint bench lab-netboot lab-system lock wheelhouse deb clean
+.PHONY: demo test check lint bench lab-netboot lab-system lock wheelhouse deb man clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -50,6 +50,9 @@ wheelhouse: $(RUNS)  ## build/wheelhouse: all wheels of an installation without 
 
 deb: $(RUNS)  ## build/grape_VERSION_ARCH.deb (ARCH=arm64 for another machine)
 	@$(BIN)/python -m master_setup.deb $(ARCH:%=--arch=%) $(VERSION:%=--version=%)
+
+man: $(RUNS)  ## the man pages, of what the programs say of themselves
+	@$(BIN)/python -m master_setup.man
 
 bench: $(RUNS)  ## measure, side by side in one run
 	$(BIN)/python -m tests.bench

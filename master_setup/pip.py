@@ -25,11 +25,11 @@ class Pip:
             self._env["PIP_FIND_LINKS"] = self._env["PIP_EXTRA_INDEX_URL"] = ""
         self._env["PIP_DISABLE_PIP_VERSION_CHECK"] = "1"
 
-    def run(self, *words: str, env: dict[str, str] | None = None) -> None:
+    def run(self, *words: str) -> None:
         """Run one command of pip. Raises CommandFailed with what pip said last."""
         argv = (self._python, "-m", "pip", *words, "--quiet", "--no-input")
         try:
-            self._runner.run(argv, timeout_s=DOWNLOAD_TIMEOUT_S, env={**self._env, **(env or {})})
+            self._runner.run(argv, timeout_s=DOWNLOAD_TIMEOUT_S, env=self._env)
         except CommandFailed as error:
             error.hint = error.hint or "pip needs an index that it can reach, or a folder of wheels."
             raise

@@ -11,11 +11,13 @@ import hashlib
 import os
 import sys
 import tempfile
+import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from graped.errors import CommandFailed, GrapeError
 from graped.files import write_atomic
+from graped.runner import SubprocessRunner
 from master_setup import sources
 from master_setup.lockfile import FOLDER, GPIO, LOCKS, Lock, read_lock
 from master_setup.pip import Pip
@@ -23,6 +25,7 @@ from master_setup.targets import MACHINES, PYTHONS, Target, this_arch
 
 ROOT = FOLDER.parent
 PLACE = ROOT / "build" / "wheelhouse"
+BUILD_TIMEOUT_S = 120.0
 
 
 def wheelhouse(
@@ -45,7 +48,7 @@ def wheelhouse(
     for name in LOCKS:
         write_atomic(into / name, (FOLDER / name).read_bytes())
     _prune(into)
-    return own_wheel(into, version=version, source=source, pip=pip)
+    return own_wheel(into, version=version, source=source)
 
 
 def collect(into: Path, target: Target, pip: Pip) -> None:
@@ -64,7 +67,7 @@ def collect(into: Path, target: Target, pip: Pip) -> None:
         write_atomic(stamp, "\n".join(said) + "\n")
 
 
-def own_wheel(into: Path, *, version: str = "", source: Path = ROOT, pip: Pip | None = None) -> Path:
+def own_wheel(into: Path, *, version: str = "", source: Path = ROOT) -> Path:
     """Build Grape's wheel from a source tree with the setuptools in ``into``; same source, same bytes."""
     stamp = into / ".grape"
     key = sources.digest(source, version)
@@ -74,9 +77,7 @@ def own_wheel(into: Path, *, version: str = "", source: Path = ROOT, pip: Pip | 
     with tempfile.TemporaryDirectory(dir=into, prefix=".build-") as room:
         tree, out = Path(room) / "tree", Path(room) / "out"
         sources.copy(source, tree, version)
-        epoch = os.environ.get("SOURCE_DATE_EPOCH") or str(sources.DATE)
-        options = ("--no-deps", "--no-index", f"--find-links={into}", f"--wheel-dir={out}")
-        (pip or Pip()).run("wheel", *options, str(tree), env={"SOURCE_DATE_EPOCH": epoch})
+        _build(tree, out, setuptools=into)
         (built,) = out.glob("grape-*.whl")
         for old in into.glob("grape-*.whl"):
             old.unlink()
@@ -84,6 +85,19 @@ def own_wheel(into: Path, *, version: str = "", source: Path = ROOT, pip: Pip | 
         os.replace(built, wheel)
     write_atomic(stamp, f"{key} {wheel.name} {_digest(wheel)}\n")
     return wheel
+
+
+def _build(tree: Path, out: Path, *, setuptools: Path) -> None:
+    """Build as pip does (PEP 517), in a second: pip would make an environment of its own for the locked setuptools."""
+    unpacked = tree.parent / "setuptools"
+    (wheel,) = setuptools.glob("setuptools-*.whl")
+    with zipfile.ZipFile(wheel) as packed:
+        packed.extractall(unpacked)
+    out.mkdir()
+    epoch = os.environ.get("SOURCE_DATE_EPOCH") or str(sources.DATE)
+    env = {"PYTHONPATH": str(unpacked), "SOURCE_DATE_EPOCH": epoch}
+    script = "import os, sys; os.chdir(sys.argv[1]); from setuptools import build_meta as b; b.build_wheel(sys.argv[2])"
+    SubprocessRunner().run((sys.executable, "-c", script, str(tree), str(out)), timeout_s=BUILD_TIMEOUT_S, env=env)
 
 
 def _fetch(room: Path, target: Target, lock: Lock, pip: Pip) -> None:

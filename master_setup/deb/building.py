@@ -44,8 +44,7 @@ def build(*, arch: str, version: str = "", into: Path = BUILD_FOLDER, runner: Ru
         _tell_dpkg(tree, text)
         _date(tree, time)
         made, out = Path(room) / "grape.deb", into / f"grape_{own}_{arch}.deb"
-        # -z1: the wheels are packed already. One thread: more would make other bytes.
-        options = ("--root-owner-group", "-Zxz", "-z1", "--threads-max=1")
+        options = ("--root-owner-group", "-Zzstd", "-z3")  # the wheels are packed already: xz works long for nothing
         epoch = {"SOURCE_DATE_EPOCH": str(time)}
         runner.run(("dpkg-deb", *options, "--build", str(tree), str(made)), timeout_s=PACK_S, env=epoch)
         os.replace(made, out)

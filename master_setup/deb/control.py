@@ -16,17 +16,9 @@ NAME: Final = "grape"
 ARCHES: Final = ("amd64", "arm64")  # for armhf not every package has a wheel
 MAINTAINER: Final = "The Grape developers <grape@grape.invalid>"
 VERSION: Final = re.compile(r"[0-9][0-9A-Za-z.+~]*$")  # of dpkg and of Python's packages alike
-# What makes it comfortable, or is needed for a part only: apt installs these too unless told not to.
-RECOMMENDS: Final = (
-    "nfs-kernel-server | nfs-ganesha-vfs",
-    "chrony | time-daemon",
-    "nftables",
-    "i2c-tools",
-    "dosfstools",
-    "xz-utils",
-    "bash-completion",
-    "man-db",
-)
+RECOMMENDS: Final = ("bash-completion", "man-db")
+# Servers of a cluster: grape-setup installs them once it is told on which interface the nodes are.
+SUGGESTS: Final = ("nfs-kernel-server | nfs-ganesha-vfs", "chrony", "nftables", "docker.io", "i2c-tools")
 DESCRIPTION: Final = """\
 power, watch and boot a rack of single-board computers
  Grape switches and meters the slots of its stack boards over I2C, serves
@@ -51,11 +43,9 @@ def control(*, version: str, arch: str, depends: Iterable[str], size_kb: int) ->
     """Render the control file. Raises ConfigError for a version that dpkg and Python do not both know."""
     if not VERSION.match(version):
         raise ConfigError(f"{version!r} is no version of a package", hint="Use digits and dots: 0.2.0.")
-    needed = tuple(depends)
-    kept = {re.split(r"[ |(]", name, maxsplit=1)[0] for name in needed}
-    recommended = [one for one in RECOMMENDS if one.split()[0] not in kept]
     return (
         f"Package: {NAME}\nVersion: {version}\nArchitecture: {arch}\nMaintainer: {MAINTAINER}\n"
-        f"Installed-Size: {size_kb}\nDepends: {', '.join(needed)}\nRecommends: {', '.join(recommended)}\n"
+        f"Installed-Size: {size_kb}\nDepends: {', '.join(depends)}\nRecommends: {', '.join(RECOMMENDS)}\n"
+        f"Suggests: {', '.join(SUGGESTS)}\n"
         f"Section: admin\nPriority: optional\nDescription: {DESCRIPTION}"
     )

@@ -1,0 +1,42 @@
+"""A click program's commands, with all they take, as sections of a man page."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import click
+
+from master_setup.man import roff
+
+
+def commands(root: click.Group, name: str) -> str:
+    """Give a subsection for every command, groups before what is in them. Options that all take are told apart."""
+    context = click.Context(root, info_name=name)
+    return "".join(_tree(root, context, common={opt for param in root.params for opt in param.opts}))
+
+
+def options(command: click.Command, context: click.Context, without: Collection[str] = ()) -> str:
+    """Give a command's options."""
+    records = (
+        param.get_help_record(context)
+        for param in command.get_params(context)
+        if isinstance(param, click.Option) and not set(param.opts) & set(without)
+    )
+    return roff.terms(record for record in records if record is not None)
+
+
+def _tree(group: click.Group, context: click.Context, common: Collection[str]) -> list[str]:
+    found = []
+    for word in group.list_commands(context):
+        command = group.get_command(context, word)
+        if command is None or command.hidden:
+            continue
+        inner = click.Context(command, info_name=word, parent=context)
+        usage = " ".join(command.collect_usage_pieces(inner))
+        body = roff.docstring(command.help or command.short_help or "")
+        without = {*common, *(option for option in inner.help_option_names)}
+        title = f"{inner.command_path} {usage.removeprefix('[OPTIONS] ')}"
+        found.append(roff.subsection(title, body + options(command, inner, without)))
+        if isinstance(command, click.Group):
+            found += _tree(command, inner, common)
+    return found
