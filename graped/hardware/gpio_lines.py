@@ -21,7 +21,7 @@ from pathlib import Path
 from graped.errors import PinError
 from graped.hardware.protocols import Function
 
-HEADER_CHIPS = frozenset({"pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-bcm2712", "pinctrl-rp1"})
+HEADER_CHIPS = frozenset({"pinctrl-bcm2835", "pinctrl-bcm2711", "pinctrl-rp1"})
 
 GET_CHIPINFO = 0x8044B401
 CHIPINFO = struct.Struct("32s 32s I")  # name, label, lines

@@ -34,7 +34,8 @@ from tests.lab.wheelhouse import wheelhouse
 
 T = TypeVar("T")
 ADDRESS: Final = "10.77.0.2"
-SITE: Final = "/opt/grape/site"  # what pip has installed from the wheelhouse
+SITE: Final = "/opt/grape/site"  # Grape as pip has installed it from the wheelhouse
+NEEDS: Final = "/opt/grape/needs"  # what it depends on: a folder of this machine
 STATE: Final = "/run/grape"
 CONFIG: Final = f"{STATE}/config.toml"
 SOCKET: Final = f"{STATE}/graped.sock"
@@ -49,6 +50,7 @@ INITTAB: Final = "::sysinit:/bin/sh /setup\n::respawn:/usr/sbin/sshd -D\n"
 SETUP: Final = f"""set -e
 mount -t proc proc /proc && mount -t sysfs sys /sys
 mount -t tmpfs run /run && mount -t configfs config /sys/kernel/config
+mount -t hostfs needs {NEEDS} -o NEEDS
 mkdir -p /dev/pts /run/sshd {STATE} && mount -t devpts pts /dev/pts && mount -t tmpfs tmp /tmp
 ip link set lo up
 for chip in other pinctrl-bcm2711; do
@@ -227,18 +229,17 @@ def _tree(run: Run, key: Key) -> Path:
     shutil.copy("/usr/bin/busybox", tree / "usr/bin")
     shutil.copy(i2c_stub(), tree / STUB.lstrip("/"))
     shutil.copy(Path(chips.__file__), tree)
-    environment = f"PYTHONPATH={SITE}\nRPI_LGPIO_REVISION={PI4}\n"
+    environment = f"PYTHONPATH={SITE}:{NEEDS}\nRPI_LGPIO_REVISION={PI4}\n"
     (tree / "etc/environment").write_text(environment)
     (tree / "etc/inittab").write_text(INITTAB)
-    (tree / "setup").write_text(SETUP)
+    (tree / NEEDS.lstrip("/")).mkdir(parents=True)
+    (tree / "setup").write_text(SETUP.replace("NEEDS", str(_needs())))
     return tree
 
 
 def _install(tree: Path) -> None:
     """Install Grape as it is here, from its wheelhouse."""
-    site = tree / SITE.lstrip("/")
-    shutil.copytree(_needs(), site)
-    _pip(site, "--no-deps", *map(str, wheelhouse().glob("grape-*.whl")))
+    _pip(tree / SITE.lstrip("/"), "--no-deps", *map(str, wheelhouse().glob("grape-*.whl")))
 
 
 def _needs() -> Path:

@@ -80,10 +80,10 @@ def test_a_board_is_found_adopted_and_set_up_without_a_byte_to_its_port(board: B
     assert missing["state"] == "missing"
     assert "0x39 on bus 0: no acknowledge" in missing["fault"]["message"]  # i2c-stub's ENODEV; a Pi's is EREMOTEIO
     assert "bus 1 is not there" in missing["fault"]["message"]
-    until(lambda: len(board.written(before)) >= 4)
-    limits = [Write(address=THERMOMETER, register=3, value=70), Write(address=THERMOMETER, register=2, value=65)]
-    meter = [Write(address=METER, register=0, value=0x1F2C), Write(address=METER, register=5, value=0x0028)]
-    assert board.written(before) == [*meter, *limits]  # words, low byte first
+    limits = {Write(address=THERMOMETER, register=3, value=70), Write(address=THERMOMETER, register=2, value=65)}
+    meter = {Write(address=METER, register=0, value=0x1F2C), Write(address=METER, register=5, value=0x0028)}
+    until(lambda: set(board.written(before)) >= meter | limits)  # words, low byte first
+    assert set(board.written(before)) == meter | limits
     assert board.port() == SLOT_1_ON
 
 
@@ -119,7 +119,7 @@ def test_slots_go_on_and_off_byte_by_byte_and_the_chip_says_so(board: Board) -> 
 def test_a_chip_that_is_pulled_out_is_a_fault_of_its_stack_until_it_is_back(board: Board) -> None:
     board.set_chips(0x77, METER, THERMOMETER)
     fault = until(lambda: board.stack(0)["fault"])
-    assert (fault["code"], fault["message"]) == ("bus_nack", "no answer")
+    assert fault["message"] == "no answer"
     assert board.observed("worker-0-[0-1]") == ["unknown", "unknown"]
     assert board.stack(4)["fault"] is None
     board.set_chips(PORT, METER, THERMOMETER)
