@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -130,28 +131,37 @@ class Board:
         """Read a big-endian word of a chip, without graped."""
         return int(self.do(f"python3 /chips.py word {address} {register}"))
 
+    def set_byte(self, address: int, register: int, value: int) -> None:
+        """Put a byte into a chip."""
+        self.do(f"python3 /chips.py byte {address} {register} {value}")
+
     def mark(self) -> str:
         """Mark this moment in the trace of the wire."""
         mark = f"mark {time.monotonic_ns()}"
         self.do(f"echo {mark} > /dev/kmsg")
         return mark
 
-    def written(self, since: str) -> list[Write]:
-        """Tell what went out on the wire since a mark."""
+    def trace(self, since: str) -> str:
+        """Give what the kernel's log has since a mark: each transaction is a line."""
         _, found, after = self.do("dmesg").partition(since)
         assert found, "the kernel's log is too short"
+        return after
+
+    def written(self, since: str) -> list[Write]:
+        """Tell what went out on the wire since a mark."""
         return [
             Write(address=int(address, 16), value=int(value, 16), register=int(register, 16) if register else None)
-            for _, address, value, register in WRITE.findall(after)
+            for _, address, value, register in WRITE.findall(self.trace(since))
         ]
 
     def level(self, pin: int) -> bool:
         """Tell the level on a GPIO line, without graped."""
         return self.do(f"cat {self._pins}/sim_gpio{pin}/value").strip() == "1"
 
-    def pull(self, pin: int, *, up: bool) -> None:
-        """Pull a GPIO line, as something outside does."""
-        self.do(f"echo pull-{'up' if up else 'down'} > {self._pins}/sim_gpio{pin}/pull")
+    def pull(self, pin: int, *, up: bool) -> datetime:
+        """Pull a GPIO line, as something outside does; tell when, by the guest's clock."""
+        said = self.do(f"date +%s.%N; echo pull-{'up' if up else 'down'} > {self._pins}/sim_gpio{pin}/pull")
+        return datetime.fromtimestamp(float(said), UTC)
 
     # --- graped ---------------------------------------------------------------------------------------
 

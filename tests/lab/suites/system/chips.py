@@ -1,6 +1,6 @@
 """Runs in the guest, with smbus2 and nothing of graped: chips of stack 0 as they are after a power-on; what they hold.
 
-Arguments: ``power-on``; ``port``; ``send BYTE``; ``word ADDRESS REGISTER [VALUE]``.
+Arguments: ``power-on``; ``port``; ``send BYTE``; ``word ADDRESS REGISTER [VALUE]``; ``byte ADDRESS REGISTER VALUE``.
 """
 
 from __future__ import annotations
@@ -9,15 +9,17 @@ import sys
 
 from smbus2 import SMBus
 
-PORT, METER, THERMOMETER = 0x38, 0x40, 0x48
-ADDRESSES = (PORT, METER, THERMOMETER)
-PARKED = (0x70, 0x71, 0x72)  # where they are until they hold what they should: nobody looks there
+PORT, METER, THERMOMETER, DISPLAY = 0x38, 0x40, 0x48, 0x20
+ADDRESSES = (PORT, METER, THERMOMETER, DISPLAY)
+PARKED = (0x70, 0x71, 0x72, 0x73)  # where they are until they hold what they should: nobody looks there
 ALL_OFF = 0xFF
 # Registers of the parked chips after a power-on, with a measurement. INA219, SBOS448: 5.04 V (1260 steps of 4 mV,
-# conversion ready) and 0 A until it is calibrated. LM75: 25.5 degrees (0x1980), limits 75 and 80.
+# conversion ready) and 0 A until it is calibrated. LM75: 25.5 degrees (0x1980), limits 75 and 80. The display's PCA9555
+# is memory like any other: all pins are inputs (register 6), the knob is not pushed (bit 5 of register 1).
 POWER_ON = {
     PARKED[1]: {0: 0x399F, 2: 1260 << 3 | 2, 4: 0, 5: 0},
     PARKED[2]: {0: 0x1980, 2: 0x4B00, 3: 0x5000},
+    PARKED[3]: {1: 0x2000, 6: 0xFFFF},
 }
 
 
@@ -40,6 +42,8 @@ def main(what: str, *numbers: int) -> None:
                 print(swap(bus.read_word_data(address, register)))
             case "word", (address, register, word):
                 bus.write_word_data(address, register, swap(word))
+            case "byte", (address, register, value):
+                bus.write_byte_data(address, register, value)
             case _:
                 sys.exit(__doc__)
 
