@@ -33,8 +33,7 @@ Same packages and same SOURCE_DATE_EPOCH give the same image; without it the dat
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns the exit code."""
-    for number in _ENDING:
-        signal.signal(number, _interrupt)
+    catch_signals()
     options = parser().parse_args(argv)
     screen = console.choose(options.progress)
     try:
@@ -125,6 +124,12 @@ def need_root(what: str) -> None:
 def runner() -> SubprocessRunner:
     """Give what runs programs."""
     return SubprocessRunner()
+
+
+def catch_signals() -> None:
+    """Have signals end the build as Ctrl-C does: what it has made is removed."""
+    for number in _ENDING:
+        signal.signal(number, _interrupt)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:

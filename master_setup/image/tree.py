@@ -5,26 +5,22 @@ from __future__ import annotations
 import os
 import shlex
 import shutil
-import tempfile
-import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from graped.errors import CommandFailed, CommandTimeout
-from graped.files import remove_tree
 from graped.runner import LineRunner
 from master_setup.image import additions, foreign, native, unsynced
 from master_setup.image.cache import Cache, Fetched
 from master_setup.image.progress import Installing, Progress, Tell
 from master_setup.image.recipe import Built, NotBuilt, Recipe, TreeCopy, TreeFile, TreeLink
+from master_setup.image.workshop import workshop
 
 __all__ = ("Built", "Cache", "NotBuilt", "Progress", "Recipe", "TreeCopy", "TreeFile", "TreeLink", "build_tree")
 
 BUILD_S: Final = 6 * 3600.0  # emulated, on a Raspberry Pi, with a long list of packages
-GONE_S: Final = 20.0
 TOLD: Final = 300  # characters of a complaint
 # What mounts and starts things ends with us, also where we are killed; its mounts are its own.
 _DIES_WITH_US: Final = ("setpriv", "--pdeathsig", "KILL")
@@ -60,8 +56,9 @@ def build_tree(
     faster = as_root and native.helps(recipe.arch)
     _check(recipe, into, runner, as_root=as_root)
     fetched = cache.fetch(recipe, runner, tell)
+    beside = into.absolute().parent if isinstance(into, Path) and as_root else None
     epoch = int(env.get("SOURCE_DATE_EPOCH") or fetched.epoch)
-    with _workshop(into, runner, as_root=as_root) as work:
+    with workshop(beside, runner, as_root=as_root) as work:
         repository = fetched.folder if as_root else _copied(fetched, work / "repository")
         target = work / "made"
         words = [
@@ -118,6 +115,7 @@ def _words(recipe: Recipe, fetched: Fetched, work: Path, epoch: int, *, as_root:
     """Give mmdebstrap's command line but for what is made and out of what."""
     names = (*recipe.packages, *fetched.required, *fetched.local)
     words = [*_DIES_WITH_US, *((*_ALONE, *unsynced.COMMAND) if as_root else ()), "mmdebstrap", "--verbose"]
+    words += ["--skip=check/signed-by"]  # the repository is trusted: each file in it was judged
     words += [f"--mode={'root' if as_root else 'unshare'}", "--variant=apt", f"--architectures={recipe.arch}"]
     words += [f"--include={','.join(dict.fromkeys(names))}", f"--hook-dir={_MERGED_USR}"]
     words += [
@@ -157,31 +155,3 @@ def _copied(fetched: Fetched, into: Path) -> Path:
         (into / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(fetched.folder / name, into / name)
     return into
-
-
-@contextmanager
-def _workshop(into: Path | int, runner: LineRunner, *, as_root: bool) -> Iterator[Path]:
-    """Give a folder to build in, beside what is made; it is gone afterwards, whatever happens."""
-    beside = into.absolute().parent if isinstance(into, Path) and as_root else None
-    work = Path(tempfile.mkdtemp(prefix=".grape-image-", dir=beside))
-    work.chmod(0o755)  # apt's own user, and those of a namespace, look for files in it
-    try:
-        yield work
-    finally:
-        if not as_root:  # what is left of the tree belongs to users of the namespace
-            leftovers = tuple(str(path) for path in work.glob("mmdebstrap.*"))
-            if leftovers:
-                runner.run(("mmdebstrap", "--unshare-helper", "rm", "-rf", *leftovers), timeout_s=GONE_S)
-        _remove(work)
-
-
-def _remove(work: Path) -> None:
-    """Remove the folder; programs that were killed just now may still let go of something in it."""
-    deadline = time.monotonic() + GONE_S
-    while True:
-        try:
-            return remove_tree(work)
-        except OSError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
