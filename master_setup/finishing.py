@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from graped.errors import GrapeError
-from master_setup import dpkg, gains, places, purging
+from master_setup import gains, places, purging
 from master_setup.machine import Machine
 from master_setup.record import FOLDER, Record
 from master_setup.wants.packages import all_gained
@@ -66,15 +66,14 @@ def leaving(machine: Machine, record: Record) -> Leaving:
         packages=tuple(going),
         users=tuple(came["users"]),
         groups=tuple(came["groups"]),
-        paths=tuple(sorted(came["paths"], reverse=True)),
-        folders=_state_folders(machine, going, came["paths"]),
+        paths=tuple(sorted({*came["paths"], *came["folders"]}, reverse=True)),
+        folders=_state_folders(machine, [*came["paths"], *came["folders"]]),
     )
 
 
-def _state_folders(machine: Machine, going: list[str], paths: Sequence[str]) -> tuple[str, ...]:
-    """Return folders of state that nobody else has anything in: what a service wrote there later is in no list."""
-    theirs = dpkg.owned(machine) - dpkg.owned(machine, without=going)
-    found = sorted(path for path in {*theirs, *paths} if path.startswith(STATES) and _is_folder(machine, path))
+def _state_folders(machine: Machine, paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the folders of state, without those in them: what a service wrote there later is in no list."""
+    found = sorted(path for path in paths if path.startswith(STATES) and _is_folder(machine, path))
     return tuple(path for path in found if not any(path.startswith(f"{other}/") for other in found))
 
 

@@ -11,7 +11,8 @@ from master_setup.record import FOLDER
 
 # Written by the script `install` before it installs python3.
 BEFORE: Final = f"{FOLDER}/before"
-NAMES: Final = ("packages", "users", "groups", "paths")
+SEEN: Final = ("packages", "users", "groups", "paths")
+NAMES: Final = (*SEEN, "folders")
 
 
 def snapshot(machine: Machine) -> dict[str, list[str]]:
@@ -37,10 +38,15 @@ def bootstrapped(machine: Machine) -> dict[str, list[str]] | None:
 
 
 def between(machine: Machine, old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return what is new; of the paths those that no package owns."""
-    came = {name: sorted(set(new[name]) - set(old[name])) for name in NAMES}
+    """Return what is new; of the paths those that no package owns, and as ``folders`` those that a new package owns."""
+    came = {name: sorted(set(new[name]) - set(old[name])) for name in SEEN}
     owned, others = dpkg.owned(machine), dpkg.owned(machine, without=came["packages"])
-    return {**came, "paths": [path for path in came["paths"] if path not in owned and _from_packages(path, others)]}
+    theirs = [path for path in came["paths"] if path in owned and path not in others]
+    return {
+        **came,
+        "paths": [path for path in came["paths"] if path not in owned and _from_packages(path, others)],
+        "folders": [path for path in theirs if machine.path(path).is_dir() and not machine.path(path).is_symlink()],
+    }
 
 
 def _from_packages(path: str, others: frozenset[str]) -> bool:
