@@ -59,6 +59,8 @@ def from_json(raw: Mapping[str, object]) -> Options:
 def merged(recorded: Options, given: Mapping[str, object]) -> Options:
     """Return the recorded options with those that were given now. Users and keys add up; the rest is replaced."""
     values = dict(given)
+    if recorded.packaged:  # --no-packages was said because dpkg was at work, and held for that call
+        values.setdefault("packages", True)
     if "keys" in values:
         values["keys"] = keys.merged(recorded.keys, values["keys"])  # type: ignore[arg-type]
     if "users" in values:
