@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from graped.errors import GrapeError
+from graped.errors import GrapeError, RequestError
 from master_setup import cli, telling, verbs
 from master_setup.machine import Machine
 
@@ -16,6 +16,9 @@ def main(argv: list[str] | None = None) -> int:
     os.umask(0o022)
     try:
         return verbs.run(Machine(say=telling.progress), asked)
+    except RequestError as error:
+        telling.failure(error, asked.json)
+        return verbs.NOT_ASKED
     except GrapeError as error:
         telling.failure(error, asked.json)
     except PermissionError as error:

@@ -15,6 +15,11 @@ def gid(machine: Machine, name: str) -> int | None:
     return _number(machine.text("/etc/group"), name, 2)
 
 
+def known(machine: Machine, name: str) -> bool:
+    """Tell whether there is such a user, here or in a directory that the machine asks."""
+    return uid(machine, name) is not None or machine.succeeds("getent", "passwd", name)
+
+
 def users(machine: Machine) -> frozenset[str]:
     """Return the names of all local users."""
     return frozenset(line.split(":")[0] for line in machine.text("/etc/passwd").splitlines() if ":" in line)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import os
 import sys
+from collections.abc import Sequence
 from typing import Final
 
 from graped.errors import GrapeError, RequestError
 from master_setup import (
+    accounts,
     applying,
     checking,
     finishing,
@@ -68,13 +70,24 @@ def _look(machine: Machine, asked: Asked) -> Situation:
     found = record.load(machine)
     given = dict(asked.given)
     if "users" in given:
-        given["users"] = tuple(given["users"])
+        given["users"] = _existing(machine, given["users"])
     asked_for = keys.from_file(given.pop("authorize", ""))
     given["keys"] = keys.merged(asked_for, keys.of_user(machine, look.invoker()))
-    found.options = options.merged(found.options, given)
+    merged = options.merged(found.options, given)
+    # A user who was removed since is no reason to fail.
+    there = tuple(name for name in merged.users if accounts.known(machine, name))
+    found.options = dataclasses.replace(merged, users=there)
     facts = look.look(machine, found.options)
     wants = planning.wanted(facts, found.options)
     return Situation(record=found, facts=facts, wants=wants, notes=planning.notes(facts, found.options))
+
+
+def _existing(machine: Machine, names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names. Raises RequestError where one is nobody's."""
+    for name in names:
+        if not accounts.known(machine, name):
+            raise RequestError(f"there is no user {name}", hint=f"adduser {name}, or leave it out.")
+    return tuple(names)
 
 
 def situation_notes(machine: Machine) -> list[str]:

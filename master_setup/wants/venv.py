@@ -9,7 +9,7 @@ from typing import Final
 
 from graped.errors import CommandFailed, GrapeError
 from graped.files import remove_tree
-from master_setup import places, program, sources
+from master_setup import lockfile, places, program, sources
 from master_setup.machine import Machine
 from master_setup.record import Memory
 from master_setup.wants.base import Difference, kind
@@ -84,7 +84,9 @@ class Venv:
         if self.lock:
             self._pip(machine, "install", "--require-hashes", "--no-deps", f"--requirement={self.lock}")
         if self.extras:
-            self._pip(machine, "install", *self.extras)
+            locked = Path(self.lock).with_name(lockfile.GPIO) if self.lock else Path()
+            hashed = ("--require-hashes", "--no-deps", f"--requirement={locked}")
+            self._pip(machine, "install", *(hashed if locked.is_file() else self.extras))
         if self.wheel:
             return self._pip(machine, "install", *(["--no-deps"] if self.lock else []), self.wheel)
         tree = f"{program.VENVS}/.source"
