@@ -8,6 +8,7 @@ from master_setup.steps import (
     accounts,
     boot,
     clock,
+    clock_swap,
     config,
     dnsmasq,
     docker,
@@ -23,6 +24,7 @@ from master_setup.steps import (
 from master_setup.steps.base import Step
 
 STEPS: Final[tuple[Step, ...]] = (
+    clock_swap,
     packages,
     accounts,
     boot,

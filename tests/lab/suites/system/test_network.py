@@ -16,19 +16,19 @@ from tests.lab.run import Run
 ADDRESS = "10.77.0.1/24"
 # What `grape-setup` does, but for these steps alone: a whole installation is what test_install shows.
 SETUP = """
-import sys
+import importlib, sys
 from master_setup import applying, cli, look, machine, options, planning, record, reverting, telling
-from master_setup.steps import clock, nat, network
+steps = [importlib.import_module(f"master_setup.steps.{name}") for name in sys.argv[1].split(",")]
 here = machine.Machine(say=telling.progress)
 found = record.load(here)
-asked = cli.parse(sys.argv[1:])
+asked = cli.parse(sys.argv[2:])
 found.options = options.merged(found.options, asked.given)
 if asked.verb == "revert":
     done = reverting.revert(here, found)
     assert not done.failed, done.failed
     print(done.undone)
 else:
-    wants = planning.wanted(look.look(here, found.options), found.options, [network, nat, clock])
+    wants = planning.wanted(look.look(here, found.options), found.options, steps)
     print(applying.apply(here, wants, found).changes)
 """
 # systemd-networkd takes a /sys that can be written for a sign of udev, for which it then waits.
@@ -71,9 +71,9 @@ def machine(lab: Run, cluster: Network) -> BareMachine:
     return made
 
 
-def setup(machine: BareMachine, *words: str) -> int:
+def setup(machine: BareMachine, *words: str, steps: str = "network,nat,clock") -> int:
     """Run those steps; return the number of changes."""
-    return int(machine.do("env", f"PYTHONPATH={SOURCE}", "python3", "-c", SETUP, *words))
+    return int(machine.do("env", f"PYTHONPATH={SOURCE}", "python3", "-c", SETUP, steps, *words))
 
 
 def confirm(machine: BareMachine) -> str:
@@ -163,6 +163,21 @@ def test_network_manager(machine: BareMachine, cluster: Network) -> None:
     cluster.set_port(machine.place.name, up=True)
     setup(machine, "revert")
     assert network_of(machine) == before
+
+
+def test_chrony_takes_the_place_of_timesyncd(machine: BareMachine) -> None:
+    install = ("apt-get", "--quiet=2", "--yes", "--no-install-recommends", "install")
+    machine.do("apt-get", "--quiet=2", "--yes", "purge", "chrony")
+    machine.do(*install, "systemd-timesyncd", timeout_s=60.0)
+    state = "dpkg-query --show --showformat='${Package} ${db:Status-Status}\\n' | grep -E 'chrony|timesyncd';" + (
+        "systemctl is-enabled systemd-timesyncd; find /etc ! -type d -exec md5sum {} + | grep -E 'chrony|time' | sort"
+    )
+    before = machine.do("sh", "-c", state)
+    assert setup(machine, "apply", "--interface", CLUSTER, steps="clock_swap") == 1
+    machine.do(*install, "--no-remove", "chrony", timeout_s=60.0)
+    machine.do("mv", "/etc/apt/sources.list", "/etc/apt/sources.list.off")  # no archive any more
+    setup(machine, "revert")
+    assert machine.do("sh", "-c", state) == before
 
 
 def profile(machine: BareMachine) -> str:
