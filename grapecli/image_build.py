@@ -9,6 +9,7 @@ import click
 from grapecli import building, follow, working
 from grapecli.failure import Interrupted
 from grapecli.frame import Command, pass_session
+from grapecli.images import complete_images
 from grapecli.session import Session
 
 TYPE_CHECKING = False
@@ -34,7 +35,7 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,47}")
 @click.option("--offline", is_flag=True, help="Use no network: the packages of a build before are there.")
 @click.option("--prepare", is_flag=True, help="Have it prepared for netbooting, too.")
 @working.options
-@click.argument("name", metavar="NAME")
+@click.argument("name", metavar="NAME", shell_complete=complete_images)
 @pass_session
 def build(
     session: Session,

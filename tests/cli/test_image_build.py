@@ -174,3 +174,18 @@ def test_ctrl_c_waits_until_the_build_has_cleaned_up(
     assert b"The build was broken off; nothing of it is kept." in err
     assert (folder / "cleaned").exists()
     assert refs(provision, "pc") == []
+
+
+def test_its_words_complete(command: list[str], served: Served, socket_path: Path) -> None:
+    def complete(line: str) -> list[str]:
+        words = line.split(" ")
+        env = {**os.environ, "_GRAPECLI_COMPLETE": "bash_complete", "COMP_WORDS": line,
+               "COMP_CWORD": str(len(words) - 1), "GRAPE_SOCKET": str(socket_path)}  # fmt: skip
+        done = subprocess.run(command[:3], env=env, capture_output=True, text=True, timeout=20, check=False)
+        return [found.partition(",")[2] for found in done.stdout.splitlines()]
+
+    assert complete("grapecli image bu") == ["build"]
+    assert complete("grapecli image build --arch a") == ["arm64", "amd64", "armhf"]
+    assert complete("grapecli image build --packages ") == ["minimal", "full"]
+    assert "--offline" in complete("grapecli image build --o")
+    assert complete("grapecli image build l") == ["lite"]
