@@ -88,7 +88,7 @@ class RpiGpio:
         """Make a pin an input with pull-up (the lines are open drain) and call ``seen`` at each edge."""
         module = self._module
         edges = {Edge.RISING: module.RISING, Edge.FALLING: module.FALLING, Edge.BOTH: module.BOTH}
-        hint = "RPi.GPIO cannot watch pins on kernels from 6.6 on: install grape[gpio-lgpio] instead of grape[gpio]."
+        hint = "RPi.GPIO cannot watch pins with this kernel: install grape[gpio-lgpio] instead of grape[gpio]."
         with self._asking(f"watch GPIO {_header(pin)}", hint):
             module.setup(pin, module.IN, pull_up_down=module.PUD_UP)
             self._claimed[pin] = Function.INPUT
@@ -162,7 +162,7 @@ def _import_module() -> Any:
     except ImportError as error:
         raise PinError(
             f"the module RPi.GPIO is not installed ({error})",
-            hint="Install grape[gpio-lgpio] (Pi 5, or kernel 6.6 and later) or grape[gpio], never both.",
+            hint="Install grape[gpio-lgpio]; or grape[gpio] with a kernel of Raspberry Pi OS before 6.6; never both.",
         ) from error
     except RuntimeError as error:  # raised by both packages on a machine that is not a Pi
         raise PinError(

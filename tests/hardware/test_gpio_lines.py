@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from graped.errors import PinError
-from graped.hardware.gpio import RpiGpio, _import_module
+from graped.hardware.gpio import RpiGpio, _import_module, _pipes_out_of_the_way
 from graped.hardware.protocols import Edge, Function
 from tests.hardware.gpio_fakes import FakeView, Pin, fake_module
 
@@ -133,3 +134,36 @@ def test_a_pc_is_told_to_simulate(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(PinError, match="only be run on a Raspberry Pi") as caught:
         _import_module()
     assert "--simulate" in caught.value.hint
+
+
+def test_lgpio_leaves_neither_its_pipe_nor_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes to LG_WD, or makes its pipe wherever it is."""
+    monkeypatch.delenv("LG_WD", raising=False)
+    monkeypatch.chdir(tmp_path)
+    with _pipes_out_of_the_way():
+        folder = Path(os.environ["LG_WD"])
+        os.chdir(folder)
+        os.mkfifo(".lgd-nfy0")
+    assert Path.cwd() == tmp_path
+    assert list(tmp_path.iterdir()) == []
+    assert not folder.exists()
+    assert "LG_WD" not in os.environ
+
+
+def test_a_folder_that_somebody_chose_for_lgpio_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LG_WD", str(tmp_path))
+    before = Path.cwd()
+    with _pipes_out_of_the_way():
+        os.chdir(os.environ["LG_WD"])
+    assert (Path.cwd(), os.environ["LG_WD"]) == (before, str(tmp_path))
+
+
+def test_no_room_for_the_pipe_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Refusing(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise FileNotFoundError(2, "No such file or directory", ".lgd-nfy0")
+
+    monkeypatch.setitem(sys.modules, "RPi", Refusing("RPi"))
+    with pytest.raises(PinError, match="its pipe") as caught:
+        _import_module()
+    assert "LG_WD" in caught.value.hint

@@ -56,6 +56,11 @@ options = { pins = { 0 = 5, 1 = 6 }, accept_power_loss = true }
 [cluster.stacks.4.devices]
 0 = { mac = "02:00:00:00:04:00" }
 """
+LOOK: Final = """python3 -c '
+from graped.hardware.gpio_lines import LinePins, header_chip
+pins = LinePins(header_chip(), lambda: True)
+for pin in (5, 12): print(pins.function(pin), pins.level(pin))'
+"""
 REFUSED: Final = CONFIG.replace("accept_power_loss = true", "accept_power_loss = false")
 
 
@@ -175,6 +180,8 @@ def test_a_kill_leaves_the_port_as_it_is_and_relays_are_told_of_truly(board: Boa
     board.stop("KILL")
     assert board.level(RELAY) is True  # this kernel lets lines go: accept_power_loss was set
     assert board.port() == SLOT_1_ON
+    # What graped would see of such a line where the kernel keeps outputs, and of one that nobody has used.
+    assert board.do(LOOK).split() == ["output", "True", "input", "False"]
     board.start()
     assert board.observed("worker-0-[0-1]") == ["off", "on"]
     assert to_port(board.written(before)) == []
@@ -187,6 +194,7 @@ def test_a_kill_leaves_the_port_as_it_is_and_relays_are_told_of_truly(board: Boa
     assert (board.level(RELAY), board.observed("worker-4-0")) == (True, ["off"])
     board.stop("TERM")
     assert board.port() == SLOT_1_ON
+    assert ".lgd" not in board.do("ls -A /")  # lgpio's pipe
 
 
 def test_relays_that_would_let_go_are_refused(board: Board) -> None:
