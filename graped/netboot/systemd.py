@@ -25,7 +25,7 @@ class Systemctl:
 
     def __init__(self, runner: Runner, folder: Path, *, environment: Path = ENVIRONMENT, booted: Path = BOOTED) -> None:
         self._runner = runner
-        self._folder = folder
+        self._line = f'{FOLDER_VARIABLE}="{folder}"\n'
         self._environment = environment
         self._booted = booted
 
@@ -33,7 +33,7 @@ class Systemctl:
         """Have a job done, such as "restart", and wait for it; ``what`` is said in messages. Raises: ServerError."""
         try:
             self._environment.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self._environment, f'{FOLDER_VARIABLE}="{self._folder}"\n')
+            write_atomic(self._environment, self._line)
             self._runner.run(("systemctl", verb, unit), timeout_s=timeout_s)
         except CommandFailed as error:
             self.check((unit,))
@@ -42,6 +42,14 @@ class Systemctl:
                 hint=f"See: journalctl -u {unit}",
                 server=what,
             ) from error
+
+    def is_ours(self) -> bool:
+        """Whether systemd runs here, and our units are those of this folder."""
+        try:
+            told = self._environment.read_text(encoding="utf-8")
+        except OSError:
+            return False
+        return self._booted.is_dir() and told == self._line
 
     def ask(self, *words: str) -> str:
         """Give what it answers, whatever its exit code. Raises: ServerError."""

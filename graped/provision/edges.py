@@ -30,6 +30,8 @@ class Edges:
     """Everything below ``provision``. All of it blocks: it is called in worker threads."""
 
     folder: Path
+    address: IPv4Address  # the master's, on the network of the nodes
+    supervisor: Supervisor
     runner: Runner
     images: ImageStore
     workspaces: Workspaces
@@ -51,6 +53,8 @@ def build(config: Config, runner: Runner, wall: Callable[[], float]) -> Edges:
     mounts = UnitMounts(at, Systemctl(runner, at)) if systemd else DirectMounts(at, runner)
     return Edges(
         folder=at,
+        address=_address(config),
+        supervisor=net.supervisor,
         runner=runner,
         images=images,
         workspaces=Workspaces(at / "workspaces", images),
@@ -65,16 +69,19 @@ def build(config: Config, runner: Runner, wall: Callable[[], float]) -> Edges:
 
 
 def _nfs(config: Config, which: NfsServer, at: Path, runner: Runner, servers: Servers) -> NfsBackend:
-    net = config.netboot
-    address = net.address.ip if net.address else IPv4Address(0)  # with no network nothing is ever exported
+    net, address = config.netboot, _address(config)
     if which is NfsServer.KERNEL:
         return KernelNfs(servers, runner, at, address, units=net.supervisor is Supervisor.SYSTEMD)
     return Ganesha(servers, at / "nfs", address)
 
 
 def _former(config: Config, at: Path, runner: Runner, servers: Servers) -> NfsBackend | None:
-    """Find the other server by what it leaves where graped has run it."""
+    """Find the other server by what it leaves where graped has run it; to stop a unit that does not run is nothing."""
     if config.netboot.nfs is NfsServer.KERNEL:
-        ran = ganesha.spec(at / "nfs").pid_file.exists()
+        ran = config.netboot.supervisor is Supervisor.SYSTEMD or ganesha.spec(at / "nfs").pid_file.exists()
         return _nfs(config, NfsServer.GANESHA, at, runner, servers) if ran else None
     return _nfs(config, NfsServer.KERNEL, at, runner, servers) if EXPORTS_FILE.exists() else None
+
+
+def _address(config: Config) -> IPv4Address:
+    return config.netboot.address.ip if config.netboot.address else IPv4Address(0)  # then nothing is ever exported

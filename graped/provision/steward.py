@@ -22,7 +22,7 @@ from graped.netboot.images.record import ImageRecord
 from graped.netboot.nfs.exports import Export
 from graped.netboot.plan import NetPlan, NodePlan, plan
 from graped.netboot.roots.records import RootRecord
-from graped.provision import ground, tftp
+from graped.provision import former, ground, tftp
 from graped.provision.edges import Edges
 from graped.provision.exporting import Exporter
 from graped.provision.faults import Faults, Several
@@ -140,9 +140,9 @@ class Steward:
             with self._faults.of(f"netboot.{what}"):
                 for name in recover():
                     log.info("%s: removed what a crash had left: %s", what, name)
-        if edges.former_nfs is not None and self._engine.state.config.netboot.active:
-            with self._faults.of("nfs.former"):
-                edges.former_nfs.stop()
+        if self._engine.state.config.netboot.active:
+            with self._faults.of("netboot.former"):
+                former.let_go(edges)
 
     async def _round(self, state: State) -> None:
         config = state.config

@@ -13,7 +13,7 @@ from typing import Any, cast
 import pytest
 
 from graped.clock import SystemClock
-from graped.config.types import Cluster, Config, Device, Netboot, Stack, Strategy
+from graped.config.types import Cluster, Config, Device, Netboot, Stack, Strategy, Supervisor
 from graped.core.chore import Chore, ChoreKind, ChoreNode
 from graped.core.events import DaemonFault, Event, PowerOnHeld
 from graped.core.state import SlotState, State
@@ -197,7 +197,7 @@ class World:
             type("Edges", (), {
                 "dnsmasq": self.dnsmasq, "nfs": self.nfs, "roots": self.roots, "images": Folder(), "keys": Folder(),
                 "workspaces": Folder(), "folder": self.folder, "former_nfs": self.former, "runner": SubprocessRunner(),
-                "servers": self.keeper, "units": frozenset(),
+                "servers": self.keeper, "units": frozenset(), "supervisor": Supervisor.PROCESS,
             })(),
         )  # fmt: skip
         self.steward = Steward(

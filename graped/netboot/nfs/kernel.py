@@ -116,7 +116,10 @@ class KernelNfs:
         for lost in self._ours(self._table()):
             self._exportfs("-u", target(lost))
         self._file.unlink(missing_ok=True)
-        if not self._units:
+        if self._units:
+            if not self._table():  # it serves nobody else
+                self._servers.stop(nfsd_spec(self._folder))
+        else:
             self._run("rpc.nfsd", "0")
             self._servers.stop(mountd_spec(self._folder))
             portmap.stop(self._servers, portmap.spec(self._folder, self._address))

@@ -9,6 +9,7 @@ from graped.netboot.servers.spec import ServerSpec
 from graped.netboot.systemd import Systemctl
 
 ON_ITS_WAY: Final = frozenset({"active", "reloading", "activating", "refreshing"})
+AT_REST: Final = frozenset({"inactive", "failed", "unknown"})
 
 
 class SystemdServers:
@@ -32,8 +33,9 @@ class SystemdServers:
         self._systemctl.act("reload", spec.unit, spec.name)
 
     def stop(self, spec: ServerSpec) -> None:
-        """Stop the unit."""
-        self._systemctl.act("stop", spec.unit, spec.name)
+        """Stop the unit, where it runs."""
+        if self._systemctl.ask("is-active", spec.unit) not in AT_REST:
+            self._systemctl.act("stop", spec.unit, spec.name)
 
     def running(self, spec: ServerSpec) -> int | None:
         """Its main process."""
