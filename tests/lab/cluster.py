@@ -38,7 +38,7 @@ class Cluster:
         self.network = network
         self.master = Master(network, f"{PREFIX}.1/24")
         self.key = Key(run)
-        self._config = _stacks(devices) + NETBOOT + f'[ssh]\nauthorized_keys = ["{self.key.public}"]\n' + more
+        self._config = stacks_of(devices) + NETBOOT + f'[ssh]\nauthorized_keys = ["{self.key.public}"]\n' + more
         self.rack: Rack
 
     def start(self, slots: Mapping[Slot, Powered]) -> None:
@@ -99,7 +99,8 @@ def address(slot: Slot) -> str:
     return f"{PREFIX}.{FIRST_HOST + 6 * slot[0] + slot[1]}"
 
 
-def _stacks(devices: Mapping[Slot, str]) -> str:
+def stacks_of(devices: Mapping[Slot, str]) -> str:
+    """Write the stacks and devices of a configuration."""
     lines = []
     for key in sorted({key for key, _ in devices}):
         lines.append(f"[cluster.stacks.{key}.devices]")

@@ -7,27 +7,26 @@ from pathlib import Path
 from typing import Final
 
 from tests.lab.cache import cached, key_of
-from tests.lab.debian import bare
 from tests.lab.run import Run
 
 SIZE: Final = "12G"  # as far as the file may grow; it starts with what the root holds
 MAKE_S: Final = 300.0
 
 
-def bare_disk(run: Run, name: str) -> Path:
-    """Mount a fresh copy of the bare Debian that is gone with the run, and give where."""
+def disk(run: Run, name: str, root: Path) -> Path:
+    """Mount a fresh copy of a cached root file system that is gone with the run, and give where."""
     top = run.folder(f"machines/{name}")
     file = top.with_suffix(".ext4")
-    subprocess.run(("cp", "--sparse=always", "--reflink=auto", _made(), file), check=True)
+    subprocess.run(("cp", "--sparse=always", "--reflink=auto", _made(root), file), check=True)
     # Without barriers: what the machine commits need not wait for this machine's disk.
     subprocess.run(("mount", "-o", "loop,nobarrier", file, top), check=True)
     return top
 
 
-def _made() -> Path:
-    root = bare()
-    key = key_of(root.parent.name, Path(__file__).read_bytes())
-    return cached("disk-bare", key, lambda into: _make(into / "disk", root)) / "disk"
+def _made(root: Path) -> Path:
+    made = root.parent.name  # root-bare-1234...
+    key = key_of(made, Path(__file__).read_bytes())
+    return cached(f"disk-{made.split('-')[1]}", key, lambda into: _make(into / "disk", root)) / "disk"
 
 
 def _make(path: Path, root: Path) -> None:

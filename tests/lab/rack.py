@@ -39,24 +39,47 @@ class Rack:
     def __init__(self, master: Master, config: str, slots: Mapping[Slot, Powered], *, netboot: bool = True) -> None:
         self.room = master.network.run.folder("rack")
         nodes = self.room / "nodes.toml"
-        nodes.write_text(_nodes_file(slots))
+        nodes.write_text(nodes_file(slots))
         more = ("--sim-netboot",) if netboot else ()
         self.daemon = Daemon(self.room, config, "--sim-nodes", str(nodes), *more, prefix=master.command())
-        self._switches = {slot: _Switch(thing) for slot, thing in slots.items()}
-        self._listener: _Listener | None = None
+        self.switches = Switches(slots)
         master.network.run.at_end(self.close)
 
     def start(self) -> None:
         """Start graped, and wait until it answers; the first time, begin to listen to the rack."""
         self.daemon.start(wait_s=60.0)
-        if self._listener is None:
-            self._listener = _Listener(self.daemon.state / RACK_SOCKET, self._switches)
+        self.switches.follow(self.daemon.state / RACK_SOCKET)
 
     def close(self) -> None:
         """End graped, the rack, and everything that it has switched on."""
         with contextlib.suppress(Exception):
             self.daemon.__exit__()
         simulator.stop(self.daemon.state)
+        self.switches.close()
+
+    def on(self, slot: Slot) -> bool:
+        """Whether a slot has power, as the rack tells it."""
+        return self.switches.on(slot)
+
+    def trouble(self) -> list[BaseException]:
+        """Give what went wrong in switching things; empty in a good test."""
+        return self.switches.trouble()
+
+
+class Switches:
+    """What sits in slots, switched as the rack tells."""
+
+    def __init__(self, slots: Mapping[Slot, Powered]) -> None:
+        self._switches = {slot: _Switch(thing) for slot, thing in slots.items()}
+        self._listener: _Listener | None = None
+
+    def follow(self, rack: Path) -> None:
+        """Begin to listen to the rack's socket; once is enough, since it outlives graped."""
+        if self._listener is None:
+            self._listener = _Listener(rack, self._switches)
+
+    def close(self) -> None:
+        """Cut all power, and end."""
         if self._listener is not None:
             self._listener.close()
         for switch in self._switches.values():
@@ -136,7 +159,7 @@ class _Switch:
                 self.trouble.append(error)
 
 
-def _nodes_file(slots: Mapping[Slot, Powered]) -> str:
+def nodes_file(slots: Mapping[Slot, Powered]) -> str:
     """Say that machines of ours sit in these slots, and nothing in all others."""
     lines = ['default = "empty"']
     for stack in sorted({stack for stack, _ in slots}):

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Final
 
 from tests.lab.archive import archive
-from tests.lab.debian import REPOSITORY
-from tests.lab.disk import bare_disk
+from tests.lab.debian import REPOSITORY, bare
+from tests.lab.disk import disk
 from tests.lab.machines.nspawn import Nspawn
 from tests.lab.network import INTERFACE, Network
 from tests.lab.run import Run
@@ -43,20 +43,31 @@ PAUSE_S: Final = 0.05
 
 
 class BareMachine(Nspawn):
-    """A machine with nothing but the base system. It ends with the run."""
+    """A machine with nothing but the base system. It ends with the run.
 
-    def __init__(self, run: Run, name: str = "master", *, cluster: Network | None = None) -> None:
+    ``base`` is another root file system to copy: one with packages in it, which then installs nothing from us.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        name: str = "master",
+        *,
+        cluster: Network | None = None,
+        base: Path | None = None,
+        shown: tuple[tuple[Path, str], ...] = (),
+    ) -> None:
         self.uplink = Network(run, f"{name}-uplink")
         place = self.uplink.place(name)
         if cluster is not None:
             cluster.cable(place, CLUSTER)
-        root = bare_disk(run, name)
-        with (root / "etc/network/interfaces").open("a") as interfaces:
+        tree = disk(run, name, base or bare())
+        with (tree / "etc/network/interfaces").open("a") as interfaces:
             interfaces.write(UPLINK)
         for unit in WITHOUT_KERNEL:
-            (root / "etc/systemd/system" / unit).symlink_to("/dev/null")
-        shown = ((archive(), REPOSITORY), (wheelhouse(), WHEELHOUSE), (SOURCE_TREE, SOURCE))
-        super().__init__(place, root, shown=shown)
+            (tree / "etc/systemd/system" / unit).symlink_to("/dev/null")
+        offered = () if base else ((archive(), REPOSITORY), (wheelhouse(), WHEELHOUSE))
+        super().__init__(place, tree, shown=(*offered, (SOURCE_TREE, SOURCE), *shown))
 
     def boot(self) -> None:
         """Switch it on, and wait until it is up."""

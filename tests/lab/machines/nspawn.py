@@ -48,7 +48,7 @@ class Nspawn(Process):
                 *self.place.command("systemd-nspawn"), "--quiet", f"--directory={self.root}", f"--machine={self.name}",
                 f"--network-namespace-path={self.place.path}", "--register=no", "--keep-unit", "--boot",
                 "--capability=all", f"--drop-capability={','.join(KEPT_HERE)}",
-                "--system-call-filter=add_key keyctl bpf", *self._binds,
+                "--system-call-filter=add_key keyctl bpf open_by_handle_at", *self._binds,
                 "--console=pipe",
             ),
             SYSTEMD_NSPAWN_API_VFS_WRITABLE="1",
