@@ -10,6 +10,9 @@ from tests.lab.archive import archive
 from tests.lab.cache import ALONE, cached, key_of
 from tests.lab.debian import REPOSITORY, bare
 
+PACKAGES: Final = (
+    "python3", "dbus", "dnsmasq-base", "rpcbind", "nfs-ganesha", "nfs-ganesha-vfs", "mtools", "e2fsprogs",
+)  # fmt: skip
 MAKE_S: Final = 600.0
 INSTALL: Final = """
 set -eu
@@ -30,15 +33,15 @@ umount ".$REPOSITORY" proc
 """
 
 
-def grown(name: str, packages: tuple[str, ...]) -> Path:
-    """Give the root file system ``name``: :func:`tests.lab.debian.bare` with these packages. It is shared: copy it."""
+def master() -> Path:
+    """Give the root file system of a master with all its packages but Grape. It is shared: copy it."""
     root, offered = bare(), archive()
-    key = key_of(root.parent.name, offered.parent.name, *packages, Path(__file__).read_bytes())
-    return cached(f"root-{name}", key, lambda into: _make(into / "root", root, offered, packages)) / "root"
+    key = key_of(root.parent.name, offered.parent.name, Path(__file__).read_bytes())
+    return cached("root-master", key, lambda into: _make(into / "root", root, offered)) / "root"
 
 
-def _make(tree: Path, root: Path, offered: Path, packages: tuple[str, ...]) -> None:
-    words = (*ALONE, "env", f"REPOSITORY={REPOSITORY}", "sh", "-c", INSTALL, root, tree, offered, *packages)
+def _make(tree: Path, root: Path, offered: Path) -> None:
+    words = (*ALONE, "env", f"REPOSITORY={REPOSITORY}", "sh", "-c", INSTALL, root, tree, offered, *PACKAGES)
     done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=MAKE_S)
     if done.returncode:
         raise RuntimeError(f"{tree} cannot be made:\n{done.stdout[-2000:]}{done.stderr[-3000:]}")

@@ -11,6 +11,7 @@ from pathlib import Path
 from tests.lab import binfmt
 from tests.lab.archive import archive
 from tests.lab.debian import bare
+from tests.lab.grown import master
 from tests.lab.kernel.build import kernel
 from tests.lab.kernel.stub import i2c_stub
 from tests.lab.packages import slave_packages
@@ -22,7 +23,7 @@ def main() -> None:
     if trouble := binfmt.register():
         print(f"programs of arm64 will not run: {trouble}", file=sys.stderr)
     roots = (partial(root, name) for name in RECIPES)
-    makers: list[Callable[[], Path]] = [kernel, i2c_stub, *roots, bare, archive, slave_packages]
+    makers: list[Callable[[], Path]] = [kernel, i2c_stub, *roots, bare, archive, master, slave_packages]
     for make in makers:
         started = time.monotonic()
         path = make()

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from graped.api.client import Client
 from graped.errors import Unreachable
+from tests.lab import grown
 from tests.lab.cluster import PREFIX, address, stacks_of
-from tests.lab.grown import grown
 from tests.lab.machines.bare_machine import CLUSTER, SOURCE, BareMachine
 from tests.lab.network import Network
 from tests.lab.rack import RACK_SOCKET, Powered, Slot, Switches, nodes_file
@@ -25,9 +25,6 @@ from tests.lab.roots import root
 from tests.lab.run import Run
 from tests.lab.ssh import Key, Login
 
-PACKAGES: Final = (
-    "python3", "dbus", "dnsmasq-base", "rpcbind", "nfs-ganesha", "nfs-ganesha-vfs", "mtools", "e2fsprogs",
-)  # fmt: skip
 UNITS: Final = Path(__file__).parents[4] / "master_setup/files/units"
 VENV: Final = "/opt/grape/venv"
 LIBRARIES: Final = "/srv/libraries"
@@ -86,7 +83,7 @@ class Served:
     def __init__(self, run: Run, network: Network, devices: Mapping[Slot, str], more: str = "") -> None:
         self.key = Key(run)
         shown = ((Path(sysconfig.get_path("purelib")), LIBRARIES), (root("node"), NODE))
-        self.machine = BareMachine(run, cluster=network, base=grown("master", PACKAGES), shown=shown)
+        self.machine = BareMachine(run, cluster=network, base=grown.master(), shown=shown)
         self.config = stacks_of(devices) + NETBOOT + f'[ssh]\nauthorized_keys = ["{self.key.public}"]\n' + more
         self._run = run
         self.switches: Switches
