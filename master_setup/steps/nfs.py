@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from graped.errors import GrapeError
 from master_setup.facts import Facts
 from master_setup.options import Nfs, Options
 from master_setup.steps import network
-from master_setup.wants import File, Want
+from master_setup.wants import File, Folder, Want
 from master_setup.wants.quiet import Quiet
 
 NAME = "nfs"
 SUMMARY = "NFS server for the nodes' roots"
 CONFIG: Final = "/etc/nfs.conf.d/grape.conf"
+EXPORTS: Final = "/etc/exports.d/grape.exports"  # as graped.netboot.nfs.kernel has it
+EXPORTS_HEAD: Final = "# Written by graped: changes are lost.\n"
 MOUNT_PORT: Final = 20048  # as graped.netboot.nfs.kernel has it
 LEASE_S: Final = 15
 
@@ -44,8 +47,18 @@ def wants(facts: Facts, options: Options) -> Sequence[Want]:
     if not facts.services.nfsd and facts.booted:
         raise GrapeError("this kernel has no NFS server", hint="Leave --nfs kernel out, or say --nfs ganesha.")
     if facts.services.exports:
-        return ()
-    return [File(path=CONFIG, content=config(facts, options)), Quiet(name="nfs-server.service")]
+        return _room_for_exports()
+    own = File(path=CONFIG, content=config(facts, options))
+    return [*_room_for_exports(), own, Quiet(name="nfs-server.service")]
+
+
+def _room_for_exports() -> list[Want]:
+    """Want the file that graped fills in: its sandbox can write there only where the folder is. Undone, it is empty."""
+    emptied = ("sed", "--in-place", "2,$d", EXPORTS)
+    return [
+        Folder(path=str(Path(EXPORTS).parent)),
+        File(path=EXPORTS, content=EXPORTS_HEAD, keep=True, before_undo=emptied),
+    ]
 
 
 def notes(facts: Facts, options: Options) -> Sequence[str]:

@@ -17,6 +17,7 @@ BASE = (
     "python3-venv",
     "dnsmasq-base",  # the program without Debian's own service
     "rpcbind",
+    "dbus",  # by it graped has systemd run commands in images
     "e2fsprogs",
     "mtools",
     "mount",
