@@ -104,7 +104,16 @@ def rules_of(ask: Callable[..., str]) -> list[Rule]:
     )
     for name, reason in PLACES.items():
         found.append(below(ask("systemd-path", name).strip(), reason))
-    return found
+    return [*found, _made_by_systemd(ask)]
+
+
+def _made_by_systemd(ask: Callable[..., str]) -> Rule:
+    """A service's folder of state is made when it starts, perhaps for the first time, and is never removed."""
+    top = ask("systemd-path", "system-state-private").strip()
+    files = ask("sh", "-c", "cat /lib/systemd/system/*.service")
+    names = (line.split("=", 1)[1].split() for line in files.splitlines() if line.startswith("StateDirectory="))
+    folders = frozenset(f"{top}/{name}" for each in names for name in each)
+    return Rule(reason="made by systemd for a service that was there before", covers=folders.__contains__)
 
 
 APT: Final = {

@@ -104,11 +104,24 @@ def test_where_things_are_is_asked_of_the_machine() -> None:
     def ask(*argv: str) -> str:
         if argv[0] == "apt-config":
             return "STATE='/a/'\nCACHE='/b/'\nLOG='/c/'\nSTATUS='/lib/dpkg/status'\n"
-        return f"/{argv[1]}\n"
+        if argv[0] == "sh":
+            return "[Service]\nStateDirectory=systemd/linger other\nExecStart=/bin/true\n"
+        return "/var/lib\n" if argv[1] == "system-state-private" else f"/{argv[1]}\n"
 
     rules = rules_of(ask)
-    for path in ("/a/x", "/b/x/y", "/c/x", "/lib/dpkg/info/x.list", "/system-state-logs/x", "/system-state-cache/x"):
+    for path in (
+        "/a/x",
+        "/b/x/y",
+        "/c/x",
+        "/lib/dpkg/info/x.list",
+        "/system-state-logs/x",
+        "/system-state-cache/x",
+        "/var/lib/systemd/linger",
+        "/var/lib/other",
+    ):
         assert any(rule.covers(path) for rule in rules), path
-    assert not any(rule.covers(path) for rule in rules for path in ("/lib/x", "/etc/passwd", "/ax", "/a"))
+    assert not any(
+        rule.covers(path) for rule in rules for path in ("/lib/x", "/etc/passwd", "/ax", "/a", "/var/lib/other/x")
+    )
     assert all(rule.reason for rule in rules)
     assert str(Change(path="/x", what="gone: a file")) == "/x: gone: a file"

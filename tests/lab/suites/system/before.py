@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Iterable, Mapping
+from typing import Final
+
 from tests.lab.living import differences, doing
 from tests.lab.machines.bare_machine import BareMachine
-from tests.lab.state import backups, changes, restless, rules_of, take
+from tests.lab.state import Rule, backups, changes, restless, rules_of, take
+
+SETTLED_S: Final = 60.0
+PAUSE_S: Final = 1.0
 
 
 class Before:
-    """A machine that runs, as it is now. It is rebooted first: what differs afterwards changes by itself."""
+    """A machine that runs, as it is now. It is rebooted first: what differs afterwards changes by itself.
 
-    def __init__(self, machine: BareMachine) -> None:
+    ``units`` are those that take a moment longer than the boot; ``rules`` tell what else may differ.
+    """
+
+    def __init__(self, machine: BareMachine, units: Iterable[str] = (), rules: Iterable[Rule] = ()) -> None:
         self._machine = machine
         first = take(machine.root)
         machine.reboot()
+        self._doing = _settled(machine, tuple(units))
         self._state = take(machine.root)
-        self._doing = doing(machine.do)
-        self._rules = [*rules_of(machine.do), restless(first, self._state)]
+        self._rules = [*rules_of(machine.do), restless(first, self._state), *rules]
 
     def files(self) -> list[str]:
         """Tell how the files differ now, but for what falls under a rule of :mod:`tests.lab.state`."""
@@ -26,3 +36,18 @@ class Before:
     def differences(self) -> list[str]:
         """Tell how files, packages, units, addresses, rules, sockets and processes differ now."""
         return [*self.files(), *differences(self._doing, doing(self._machine.do))]
+
+
+def _settled(machine: BareMachine, units: tuple[str, ...]) -> Mapping[str, list[str]]:
+    """Wait until these units run and nothing changes any more, and give what the machine is doing then."""
+    deadline = time.monotonic() + SETTLED_S
+    now, last = doing(machine.do), None
+    while now != last or not all(_active(machine, unit) for unit in units):
+        assert time.monotonic() < deadline, f"{machine.name} does not settle: {differences(last or {}, now)}"
+        time.sleep(PAUSE_S)
+        now, last = doing(machine.do), now
+    return now
+
+
+def _active(machine: BareMachine, unit: str) -> bool:
+    return machine.attempt("systemctl", "--quiet", "is-active", unit).returncode == 0

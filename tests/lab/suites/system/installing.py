@@ -36,9 +36,10 @@ class Installer:
         """Apply with the options."""
         return self.do("apply", *self.options, *more)
 
-    def apply_until(self, reached: Callable[[str], bool], end: Callable[[], object]) -> list[str]:
-        """Apply, and call ``end`` when a line of what it tells is ``reached``; give the lines up to then."""
-        words = ("sh", "-c", f'echo $$ >{PID}; exec "$@"', "sh", INSTALL, "apply", *self.options)
+    def interrupted(self, verb: str, reached: Callable[[str], bool], end: Callable[[], object]) -> bool:
+        """Call a verb, and ``end`` at the first line it tells that is ``reached``; False where none was."""
+        options = self.options if verb == "apply" else ()
+        words = ("sh", "-c", f'echo $$ >{PID}; exec "$@"', "sh", INSTALL, verb, *options)
         child = subprocess.Popen(
             self.machine.command(*self.machine.session(), *words), stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
@@ -46,22 +47,21 @@ class Installer:
         assert child.stdout is not None
         late = threading.Timer(APPLY_S, child.kill)
         late.start()
-        lines = []
+        told = []
         try:
             for line in child.stdout:
-                lines.append(line.rstrip())
-                if reached(lines[-1]):
+                told.append(line)
+                if reached(line):
                     end()
-                    break
-            else:
-                raise AssertionError("apply came to its end before it was killed:\n" + "\n".join(lines))
+                    return True
+            assert child.wait() == 0, "".join(told)
+            return False
         finally:
             late.cancel()
-            child.stdout.close()
             child.kill()
             child.wait()
-        return lines
+            child.stdout.close()
 
     def kill(self) -> None:
-        """SIGKILL to the installer that :meth:`apply_until` has started."""
+        """SIGKILL to the installer that :meth:`interrupted` has started; what it has started itself goes on."""
         self.machine.do("sh", "-c", f"kill -KILL $(cat {PID})")

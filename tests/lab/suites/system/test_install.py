@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
+import re
+import time
+from collections.abc import Callable
 
 import pytest
 
+from master_setup.steps import STEPS
 from tests.lab.machines.bare_machine import CLUSTER, BareMachine
 from tests.lab.network import Network
 from tests.lab.run import Run
+from tests.lab.state import Rule
 from tests.lab.suites.system.before import Before
 from tests.lab.suites.system.installing import Installer
 
+PAUSE_S = 0.05
 MEMBER, OUTSIDER = "mary", "bob"
 NOTHING = "Nothing to do."
 STATE = "/var/lib/grape"
+SETUP = f"{STATE}/setup"
 ADDRESS = "10.77.0.1/24"
+SERVERS = ("grape-dnsmasq.service", "grape-nfs.service")
+AT_WORK = Rule(
+    reason="graped and its servers are at work there",
+    covers=lambda path: path.startswith(f"{STATE}/") and not path.startswith(SETUP),
+)
 
 
 @pytest.fixture
@@ -43,16 +55,17 @@ def test_install_use_and_revert(machine: BareMachine) -> None:
     assert len(refused.stderr.splitlines()) <= 2
     installer.do("check")
 
-    applied = Before(machine)  # it has been rebooted: all that has to be there starts by itself
+    applied = Before(machine, SERVERS, [AT_WORK])  # it has been rebooted: all that has to be there starts by itself
     assert ADDRESS in machine.do("ip", "-brief", "address", "show", "dev", CLUSTER)
     assert "worker-0-0" in machine.do("grapecli", "status", user=MEMBER)
-    assert NOTHING in installer.apply()
-    assert NOTHING in installer.do("apply")
+    again, without_options = installer.apply(), installer.do("apply")
+    assert NOTHING in again
+    assert NOTHING in without_options
     installer.do("plan")
     assert applied.differences() == []
     mended_by_apply(machine, installer)
     # The record has kept what the edits were.
-    assert [line for line in applied.differences() if not line.startswith(f"{STATE}/setup/")] == []
+    assert [line for line in applied.differences() if not line.startswith(f"{SETUP}/")] == []
 
     installer.do("revert")
     assert [line for line in before.differences() if not line.startswith(STATE)] == []
@@ -82,3 +95,52 @@ def mended_by_apply(machine: BareMachine, installer: Installer) -> None:
         assert path in told, f"{path} is not in:\n{told}"
     installer.apply()
     installer.do("check")
+
+
+def test_killed_anywhere_it_is_completed_by_the_next(machine: BareMachine) -> None:
+    before = Before(machine)
+    installer = Installer(machine, f"--user={MEMBER}")
+
+    def power_cut() -> None:
+        """Cut it while dpkg is at work."""
+        wait_until(lambda: machine.do("dpkg", "--audit") != "", 30.0)
+        machine.power_cut()
+
+    assert installer.interrupted("apply", lambda line: "installing python3" in line, installer.kill)
+    assert installer.interrupted("apply", lambda line: re.match("installing .* packages", line) is not None, power_cut)
+    machine.boot()
+    steps = Steps()
+    while installer.interrupted("apply", steps.new, installer.kill):
+        pass
+    assert {"packages", "accounts", "program", "config", "units", "shell"} <= steps.seen
+    machine.do("systemctl", "start", "graped")
+    installer.do("check")
+
+    steps = Steps()
+    while installer.interrupted("revert", steps.new, installer.kill):
+        pass
+    assert {"accounts", "program", "config", "units", "shell"} <= steps.seen
+    installer.do("revert", "--purge", "--yes")
+    assert before.differences() == []
+
+
+class Steps:
+    """Tells the first line of each step, once."""
+
+    def __init__(self) -> None:
+        self.seen: set[str] = set()
+
+    def new(self, line: str) -> bool:
+        """Whether this line is of a step that was not there yet."""
+        step = line.partition(": ")[0]
+        fresh = any(step == each.NAME for each in STEPS) and step not in self.seen
+        self.seen |= {step} if fresh else set()
+        return fresh
+
+
+def wait_until(true: Callable[[], bool], timeout_s: float) -> None:
+    """Wait until something is so."""
+    deadline = time.monotonic() + timeout_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(PAUSE_S)
