@@ -2,8 +2,9 @@
 
 from master_setup.wants.accounts import Group, Member, User
 from master_setup.wants.base import Difference, Kept, Want, kind
+from master_setup.wants.blocks import Block
 from master_setup.wants.command import Command
-from master_setup.wants.files import Block, File, Folder, Link
+from master_setup.wants.files import File, Folder, Link
 from master_setup.wants.packages import Packages
 from master_setup.wants.produced import Produced
 from master_setup.wants.units import Unit

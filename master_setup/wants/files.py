@@ -1,4 +1,4 @@
-"""Files, links and folders of ours, and our lines in files of others."""
+"""Files, links and folders of ours."""
 
 from __future__ import annotations
 
@@ -87,70 +87,6 @@ class File:
         if not self.mode & GROUP_MAY_READ:
             return ""
         return unified(self.path, old, self.data)
-
-
-@kind
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Block:
-    """Lines of ours in a file that is not ours, between two marks, at its end. ``name`` tells two blocks apart."""
-
-    path: str
-    text: str
-    name: str = ""
-    comment: str = "#"
-    then: tuple[str, ...] = ()
-
-    @property
-    def key(self) -> str:
-        return f"block {self.path} {self.name}".strip()
-
-    def differs(self, machine: Machine) -> Difference | None:
-        old = machine.read(self.path)
-        new = self._with(old or b"")
-        if old == new:
-            return None
-        return Difference(summary=f"edit {self.path}", diff=unified(self.path, old or b"", new))
-
-    def make(self, machine: Machine, memory: Memory) -> None:
-        path = machine.path(self.path)
-        places.remember(machine, memory, self.path)
-        places.make_parents(path, machine.root)
-        about = places.found(path)
-        if about["kind"] == "link":
-            raise GrapeError(f"{self.path} is a link: it is not edited", hint="Edit the file that it leads to by hand.")
-        new = self._with(machine.read(self.path) or b"")
-        mode = about.get("mode", 0o644)
-        places.put(path, new, mode=mode, owner=places.owner_of(machine, about) if "uid" in about else None)
-        if self.then:
-            machine.run(*self.then)
-        memory.finish(places.found(path))
-
-    def undo(self, machine: Machine, memory: Memory) -> None:
-        path, now = machine.path(self.path), machine.read(self.path)
-        if now is None or not memory.finished or digest(now) == memory.made["digest"]:
-            if now is not None:
-                places.bring_back(machine, memory, self.path)
-        else:  # somebody has edited it since: take out our lines, and nothing else
-            about = places.found(path)
-            rest = _cut(now.decode(errors="surrogateescape"), *self._marks())
-            if rest or memory.was["kind"] == "file":
-                data = rest.encode(errors="surrogateescape")
-                places.put(path, data, mode=about["mode"], owner=places.owner_of(machine, about))
-            else:
-                path.unlink()
-        if self.then:
-            machine.run(*self.then)
-
-    def _marks(self) -> tuple[str, str]:
-        return _marks(self.name, self.comment)
-
-    def _with(self, old: bytes) -> bytes:
-        begin, end = self._marks()
-        rest = _cut(old.decode(errors="surrogateescape"), begin, end)
-        if rest and not rest.endswith("\n"):
-            rest += "\n"
-        text = self.text if self.text.endswith("\n") else self.text + "\n"
-        return f"{rest}{begin}\n{text}{end}\n".encode(errors="surrogateescape")
 
 
 @kind
@@ -254,17 +190,6 @@ def without_block(text: str, *, name: str = "", comment: str = "#") -> str:
 def _marks(name: str, comment: str) -> tuple[str, str]:
     of = f"grape-setup {name}".strip()
     return f"{comment} begin of {of}", f"{comment} end of {of}"
-
-
-def _cut(text: str, begin: str, end: str) -> str:
-    """Take out what stands between our marks; a mark without its partner is left alone."""
-    lines = text.splitlines(keepends=True)
-    bare = [line.rstrip("\r\n") for line in lines]
-    if begin in bare and end in bare[bare.index(begin) :]:
-        first = bare.index(begin)
-        last = bare.index(end, first)
-        return "".join(lines[:first] + lines[last + 1 :])
-    return text
 
 
 def _keep_what_others_changed(machine: Machine, memory: Memory, name: str) -> None:
