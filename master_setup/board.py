@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Final
 
 from master_setup.machine import Machine
-from master_setup.wants.files import without_block
+from master_setup.wants.blocks import without_block
 
 MODEL_FILES: Final = ("/proc/device-tree/model", "/sys/firmware/devicetree/base/model")
 BOOT_FOLDERS: Final = ("/boot/firmware", "/boot")  # from bookworm on; before

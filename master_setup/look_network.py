@@ -11,7 +11,7 @@ from typing import Any, Final
 from master_setup import netfiles
 from master_setup.links import Evidence, Link, Network
 from master_setup.machine import Machine
-from master_setup.wants.files import without_block
+from master_setup.wants.blocks import without_block
 
 SYS: Final = "/sys/class/net"
 ETHERNET: Final = "1"  # ARPHRD_ETHER

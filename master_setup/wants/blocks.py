@@ -82,6 +82,16 @@ class Block:
         return f"{before}{block}{after}".encode(errors="surrogateescape")
 
 
+def without_block(text: str, *, name: str = "", comment: str = "#") -> str:
+    """Return a text as it is without our lines in it."""
+    return _cut(text, *_marks(name, comment))
+
+
+def _marks(name: str, comment: str) -> tuple[str, str]:
+    of = f"grape-setup {name}".strip()
+    return f"{comment} begin of {of}", f"{comment} end of {of}"
+
+
 def _cut(text: str, begin: str, end: str) -> str:
     """Take out what stands between our marks."""
     before, _, after = _parts(text, begin, end)

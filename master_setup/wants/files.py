@@ -182,16 +182,6 @@ def unified(path: str, old: bytes, new: bytes) -> str:
     return "".join(line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n" for line in lines)
 
 
-def without_block(text: str, *, name: str = "", comment: str = "#") -> str:
-    """Return a text as it is without our lines in it."""
-    return _cut(text, *_marks(name, comment))
-
-
-def _marks(name: str, comment: str) -> tuple[str, str]:
-    of = f"grape-setup {name}".strip()
-    return f"{comment} begin of {of}", f"{comment} end of {of}"
-
-
 def _keep_what_others_changed(machine: Machine, memory: Memory, name: str) -> None:
     """Raise Kept where what is there is neither what we made nor what was there before."""
     now: dict[str, Any] = places.found(machine.path(name))

@@ -11,7 +11,7 @@ from master_setup.board import FIRMWARE_HOOK
 from master_setup.machine import Machine
 from master_setup.record import Memory
 from master_setup.wants.base import Difference, kind
-from master_setup.wants.files import Block
+from master_setup.wants.blocks import Block
 
 HOOK_S: Final = 600.0  # it copies kernels onto an SD card
 

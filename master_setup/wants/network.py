@@ -17,7 +17,8 @@ from master_setup.netfiles import Argv
 from master_setup.network_undo import Pending
 from master_setup.record import Memory
 from master_setup.wants.base import Difference, Want, kind
-from master_setup.wants.files import Block, File
+from master_setup.wants.blocks import Block
+from master_setup.wants.files import File
 
 THERE_S: Final = 20.0  # NetworkManager takes a few on a slow Pi
 LOOK_S: Final = 0.2
