@@ -32,7 +32,7 @@ lab-netboot: $(TESTS)  ## boot nodes in the lab: real servers, boot ROMs, real k
 
 lab-system: $(TESTS)  ## install Grape on fresh machines with systemd (root, Debian)
 	$(BIN)/python -m tests.lab.prepare
-	timeout --signal=INT --kill-after=60 900 $(BIN)/python -m pytest --durations=15 tests/lab/suites/system
+	timeout --signal=INT --kill-after=60 900 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 tests/lab/suites/system
 
 lint: $(TESTS)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

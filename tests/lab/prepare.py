@@ -16,6 +16,7 @@ from tests.lab.kernel.build import kernel
 from tests.lab.kernel.stub import i2c_stub
 from tests.lab.packages import slave_packages
 from tests.lab.roots import RECIPES, root
+from tests.lab.wheelhouse import wheelhouse
 
 
 def main() -> None:
@@ -23,7 +24,7 @@ def main() -> None:
     if trouble := binfmt.register():
         print(f"programs of arm64 will not run: {trouble}", file=sys.stderr)
     roots = (partial(root, name) for name in RECIPES)
-    makers: list[Callable[[], Path]] = [kernel, i2c_stub, *roots, bare, archive, master, slave_packages]
+    makers: list[Callable[[], Path]] = [kernel, i2c_stub, *roots, bare, archive, wheelhouse, master, slave_packages]
     for make in makers:
         started = time.monotonic()
         path = make()

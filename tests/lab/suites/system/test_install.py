@@ -93,6 +93,9 @@ def mended_by_apply(machine: BareMachine, installer: Installer) -> None:
     told = installer.do("check", code=1)
     for path in (*edits, MEMBER, "enable graped"):
         assert path in told, f"{path} is not in:\n{told}"
+    planned = installer.do("plan")
+    assert "-WatchdogSec=0" in planned
+    assert "+WatchdogSec=" in planned
     installer.apply()
     installer.do("check")
 
