@@ -31,6 +31,7 @@ from master_setup.facts import Facts
 from master_setup.machine import Machine
 from master_setup.planning import Wanted
 from master_setup.record import Record
+from master_setup.settled import settled
 from master_setup.steps import STEPS
 from master_setup.wants import network, packages
 
@@ -72,12 +73,14 @@ def _look(machine: Machine, asked: Asked) -> Situation:
     if "users" in given:
         given["users"] = _existing(machine, given["users"])
     asked_for = keys.from_file(given.pop("authorize", ""))
-    given["keys"] = keys.merged(asked_for, keys.of_user(machine, look.invoker()))
+    if asked.verb != "check":  # whoever checks is not thereby somebody whom nodes accept
+        given["keys"] = keys.merged(asked_for, keys.of_user(machine, look.invoker()))
     merged = options.merged(found.options, given)
     # A user who was removed since is no reason to fail.
     there = tuple(name for name in merged.users if accounts.known(machine, name))
     found.options = dataclasses.replace(merged, users=there)
     facts = look.look(machine, found.options)
+    found.options = settled(facts, found.options)
     wants = planning.wanted(facts, found.options)
     return Situation(record=found, facts=facts, wants=wants, notes=planning.notes(facts, found.options))
 

@@ -49,8 +49,8 @@ def cluster_address(facts: Facts, options: Options) -> IPv4Interface:
 
 def uplink(facts: Facts, options: Options) -> str:
     """Return the interface that leads to the world; "" where there is none, or none beside the cluster's."""
-    name = options.uplink or facts.network.default_route
-    return "" if name == options.interface else name
+    known = (options.uplink, facts.network.default_route)
+    return next((name for name in known if name and name != options.interface), "")
 
 
 def notes(facts: Facts, options: Options) -> Sequence[str]:

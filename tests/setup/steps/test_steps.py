@@ -13,6 +13,7 @@ from master_setup.links import BadNetwork, Evidence, Link, Network
 from master_setup.options import Nfs, Options
 from master_setup.program import Program
 from master_setup.services import Services
+from master_setup.settled import settled
 from master_setup.steps import STEPS, boot, clock, clock_swap, config, dnsmasq, docker, gpio, nat, network, nfs, program
 from master_setup.wants import Block, File, Unit, Want
 from master_setup.wants.kernel import BootLines, Sysctl
@@ -206,11 +207,21 @@ class TestNat:
         assert "No uplink" in nat.notes(facts, NODES)[0]
         with pytest.raises(BadNetwork, match="no uplink for NAT"):
             nat.wants(facts, replace(NODES, nat=True))
-        with pytest.raises(BadNetwork, match="no interface eth9"):
-            nat.wants(PC, replace(NODES, uplink="eth9"))
+        assert nat.notes(PC, replace(NODES, uplink="eth9"))[0].startswith("There is no interface eth9 now")
 
     def test_one_interface_for_both_needs_no_nat(self) -> None:
         assert list(nat.wants(PC, Options(interface="eth0"))) == []
+
+    def test_nothing_goes_while_a_cable_is_out(self) -> None:
+        """What was found at the first apply is recorded, and holds."""
+        first = settled(replace(PC, services=Services(nfsd=True)), NODES)
+        assert (first.uplink, first.nfs) == ("eth0", Nfs.KERNEL)
+        out = replace(PC, network=replace(NETWORK, default_route=""))
+        assert settled(out, first) == first
+        assert keys(nat.wants(out, first)) == keys(nat.wants(PC, NODES))
+        assert settled(PC, Options()) == Options()
+        assert settled(PC, replace(first, interface="eth0")).uplink == "eth0"
+        assert network.uplink(PC, Options(interface="eth0", uplink="eth0")) == ""
 
     def test_firewalls_are_told(self) -> None:
         facts = replace(PC, network=replace(NETWORK, firewalls=("ufw",)))
@@ -246,7 +257,7 @@ class TestServers:
         facts = replace(PC, services=Services(nfsd=True))
         assert "\nhost = 10.77.0.1\n" in file_of(nfs.wants(facts, NODES), nfs.CONFIG)
         others = replace(PC, services=Services(nfsd=True, exports=True))
-        assert list(nfs.wants(others, NODES)) == []
+        assert not {"quiet nfs-server.service", f"file {nfs.CONFIG}"} & set(keys(nfs.wants(others, NODES)))
         assert "exports folders of its own" in nfs.notes(others, NODES)[0]
         with pytest.raises(GrapeError, match="no NFS server"):
             nfs.wants(PC, replace(NODES, nfs=Nfs.KERNEL))
