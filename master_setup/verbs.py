@@ -165,6 +165,7 @@ def _revert(machine: Machine, asked: Asked) -> int:
     lock = locking.take(machine)
     try:
         found = record.load(machine)
+        _refuse_what_is_dpkgs(found.options, asked)
         with_packages = asked.given.get("packages", found.options.packages)
         lost = losses.losses(machine, found, purge=asked.purge, packages=with_packages)
         if lost and not asked.yes and not _agreed(" ".join(lost)):
@@ -181,6 +182,13 @@ def _revert(machine: Machine, asked: Asked) -> int:
     finally:
         os.close(lock)
     return FINE
+
+
+def _refuse_what_is_dpkgs(recorded: options.Options, asked: Asked) -> None:
+    """Raise RequestError where a package would be left without its program."""
+    if recorded.packaged and not asked.given.get("packaged") and "program" not in asked.without:
+        hint = "apt remove grape takes back all that it set up; apt purge grape removes its state too."
+        raise RequestError("Grape is here as a Debian package", hint=hint)
 
 
 def _finish(machine: Machine, found: Record, asked: Asked, lock: int, kept: bool) -> None:

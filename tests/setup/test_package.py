@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from graped.errors import ConfigError
+from graped.errors import ConfigError, RequestError
+from master_setup import cli, verbs
 from master_setup.deb import contents, control
 from master_setup.deb.building import lay_out
 from master_setup.deb.contents import SETUP, Member
 from master_setup.lockfile import FOLDER
 from master_setup.options import Options, merged
+from master_setup.record import Record
 from master_setup.steps import STEPS
+from tests.setup.fake_debian import FakeDebian, machine
 
 SOURCE = FOLDER.parent
 SCRIPTS = dict.fromkeys(contents.COMPLETIONS, "complete -p\n")
@@ -46,8 +50,6 @@ def test_the_steps_in_it_run_on_the_bare_python_and_say_its_version(members: dic
 
 
 def test_modes_do_not_follow_the_umask(tmp_path: Path) -> None:
-    import os
-
     before = os.umask(0o077)
     try:
         lay_out(tmp_path, [Member(path="a/b/c", content=b"x"), Member(path="a/d", content=b"y", mode=0o755)])
@@ -99,3 +101,12 @@ def test_no_packages_is_for_dpkg_alone() -> None:
     assert not recorded.packages
     assert merged(recorded, {"interface": "eth1"}).packages
     assert not merged(Options(packages=False), {}).packages
+
+
+def test_revert_leaves_a_package_to_apt(fake: FakeDebian) -> None:
+    here = machine(fake)
+    record = Record(here, Options(packaged=True))
+    record.save()
+    with pytest.raises(RequestError, match="Debian package"):
+        verbs.run(here, cli.parse(["revert", "--yes"]))
+    assert verbs.run(here, cli.parse(["revert", "--yes", "--packaged", "--no-packages", "--without=config"])) == 0
