@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -12,8 +13,12 @@ from master_setup.machine import Machine
 from master_setup.record import digest
 
 UPDATE_S: Final = 600.0
+LOCK_S: Final = 300.0  # how long somebody else's apt may take
+LOOK_S: Final = 3.0
+TELL_S: Final = 5.0
 INSTALL_S: Final = 3600.0  # a Pi with a slow card and Docker among the packages
 LOCAL: Final = "/run/grape-setup-debs"  # an archive of the given .debs, for one run of apt-get
+LOCKED: Final = ("frontend lock", "not get lock", "Unable to lock")  # as dpkg and apt-get say it
 LOCK: Final = ("-o", "DPkg::Lock::Timeout=300")
 ENV: Final = {
     "DEBIAN_FRONTEND": "noninteractive",
@@ -28,6 +33,7 @@ INSTALL: Final = (
     "--quiet",
     "--no-install-recommends",
     "--no-remove",
+    "--fix-broken",  # what a killed run left without what it needs
     "-o",
     "Dpkg::Options::=--force-confdef",
     "-o",
@@ -42,14 +48,45 @@ def install(machine: Machine, names: list[str], *, debs: str = "", offline: bool
             f"packages are missing and nothing may be asked for them: {' '.join(names)}",
             hint="Give their .debs with --debs DIR, or leave --offline out.",
         )
-    machine.run("dpkg", "--configure", "--pending", timeout_s=INSTALL_S, env=ENV)  # what a killed run left half done
+    _patiently(machine, "dpkg", "--configure", "--pending")  # what a killed run left half done
     with _archive(machine, debs, offline) as where:
         if where or not offline:
             try:
-                machine.run("apt-get", *LOCK, *where, "--quiet", "update", timeout_s=UPDATE_S, env=ENV)
+                _patiently(machine, "apt-get", *LOCK, *where, "--quiet", "update")
             except CommandFailed as error:  # what is known already may do
                 machine.say(f"apt-get update: {error}")
-        machine.run("apt-get", *LOCK, *where, *INSTALL, *names, timeout_s=INSTALL_S, env=ENV)
+        _patiently(machine, "apt-get", *LOCK, *where, *INSTALL, *names)
+
+
+def _patiently(machine: Machine, *argv: str) -> None:
+    """Run apt or dpkg, and tell now and then how far it is.
+
+    Where another one has the lock (unattended upgrades, or what a killed run has started), try until it is done.
+    """
+    deadline = time.monotonic() + LOCK_S
+    while True:
+        try:
+            machine.run(*argv, timeout_s=INSTALL_S, env=ENV, on_line=_Progress(machine).hear)
+        except CommandFailed as error:
+            if not any(word in str(error) for word in LOCKED) or time.monotonic() > deadline:
+                raise
+            machine.say("another apt or dpkg is at work: waiting for its end")
+            machine.pause(LOOK_S)
+        else:
+            return
+
+
+class _Progress:
+    """Tell what apt does, one line in a while."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._say = machine.say
+        self._next = time.monotonic() + TELL_S
+
+    def hear(self, line: str) -> None:
+        if line.startswith(("Get:", "Unpacking ", "Setting up ")) and time.monotonic() >= self._next:
+            self._say(f"  {line}")
+            self._next = time.monotonic() + TELL_S
 
 
 @contextmanager

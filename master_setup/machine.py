@@ -6,13 +6,14 @@ Tests give a replica tree as ``root`` and a runner that behaves.
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
 from graped.errors import CommandFailed
-from graped.runner import Output, Runner, SubprocessRunner
+from graped.runner import LineRunner, Output, Runner, SubprocessRunner
 
 SHORT_S: Final = 60.0
 ANY_CODE: Final = frozenset(range(256))
@@ -29,6 +30,7 @@ class Machine:
     root: Path = Path("/")
     runner: Runner = field(default_factory=SubprocessRunner)
     say: Callable[[str], None] = _silent
+    pause: Callable[[float], None] = time.sleep
 
     @property
     def can_chown(self) -> bool:
@@ -72,9 +74,13 @@ class Machine:
         timeout_s: float = SHORT_S,
         expect: frozenset[int] = frozenset({0}),
         env: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Output:
-        """Run a program to its end. Raises CommandFailed, CommandTimeout."""
-        return self.runner.run(argv, timeout_s=timeout_s, expect=expect, env=env)
+        """Run a program to its end; ``on_line`` hears its lines as they come. Raises CommandFailed, CommandTimeout."""
+        if on_line is None:
+            return self.runner.run(argv, timeout_s=timeout_s, expect=expect, env=env)
+        listening = cast(LineRunner, self.runner)
+        return listening.run(argv, timeout_s=timeout_s, expect=expect, env=env, on_line=on_line)
 
     def succeeds(self, *argv: str, timeout_s: float = SHORT_S) -> bool:
         """Tell whether a program is there and ends with 0."""

@@ -34,7 +34,7 @@ def wants(facts: Facts, options: Options) -> Sequence[Want]:
     cli = f"{program.LINK}/bin/grapecli"
     shells = [Produced(path=path, command=(cli, "completion", shell)) for shell, path in COMPLETIONS.items()]
     pages = [
-        File(path=f"{MAN}/man{page.suffix[1:]}/{page.name}", content=page.read_text())
+        File(path=f"{MAN}/man{page.suffix[1:]}/{page.name}", content=page.read_text(), shown=False)
         for page in sorted(PAGES.glob("*.[1-8]"))
     ]
     return [*shells, *pages]

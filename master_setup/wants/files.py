@@ -33,6 +33,7 @@ class File:
     keep: bool = False
     then: tuple[str, ...] = ()
     before_undo: tuple[str, ...] = ()
+    shown: bool = True  # whether a plan has the text: pages to read are told by their name alone
 
     @property
     def key(self) -> str:
@@ -84,7 +85,7 @@ class File:
         return accounts.uid(machine, self.owner), accounts.gid(machine, self.group)
 
     def _diff(self, old: bytes) -> str:
-        if not self.mode & GROUP_MAY_READ:
+        if not self.shown or not self.mode & GROUP_MAY_READ:
             return ""
         return unified(self.path, old, self.data)
 

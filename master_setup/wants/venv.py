@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -62,6 +64,7 @@ class Venv:
             )
         if self.offline and not self.wheelhouse:
             raise GrapeError("no index may be asked, and there is no wheelhouse", hint="Give --wheelhouse DIR.")
+        _end_leftovers(machine, self.path)
         remove_tree(machine.path(self.path))
         machine.path(self.path).parent.mkdir(parents=True, exist_ok=True)
         machine.run(program.PYTHON, "-m", "venv", self.path, timeout_s=MAKE_S, env=ENV)
@@ -116,6 +119,15 @@ class Venv:
         for name in machine.names(program.VENVS):
             if name not in (self.name, program.in_use(machine)):
                 remove_tree(machine.path(f"{program.VENVS}/{name}"))
+
+
+def _end_leftovers(machine: Machine, path: str) -> None:
+    """End what a killed run has left at work in an environment that is not complete: nobody else uses that."""
+    for pid in filter(str.isdigit, machine.names("/proc")):
+        words = (machine.read(f"/proc/{pid}/cmdline") or b"").split(b"\0")
+        if path.encode() in words or words[0].startswith(f"{path}/bin/".encode()):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)
 
 
 def _env() -> dict[str, str]:

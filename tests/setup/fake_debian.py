@@ -41,6 +41,7 @@ class FakeDebian:
         self.root = root
         self.calls: list[tuple[str, ...]] = []
         self.broken: dict[str, str] = {}  # a program's name -> what it says when it fails
+        self.busy = 0  # so often dpkg's lock is somebody else's
 
     def run(
         self,
@@ -49,6 +50,7 @@ class FakeDebian:
         timeout_s: float,
         expect: frozenset[int] = frozenset({0}),
         env: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
     ) -> Output:
         self.calls.append(argv)
         name = Path(argv[0]).name.replace("-", "_")
@@ -67,7 +69,8 @@ class FakeDebian:
             case ("--print-architecture",):
                 return 0, "amd64\n"
             case ("--configure", "--pending"):
-                return 0, ""
+                self.busy -= 1
+                return (2, "dpkg frontend lock was locked by another process") if self.busy >= 0 else (0, "")
         raise AssertionError(words)
 
     def do_dpkg_query(self, *words: str) -> tuple[int, str]:

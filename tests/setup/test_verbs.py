@@ -11,6 +11,7 @@ from master_setup import record
 from master_setup.applying import StepFailed
 from master_setup.facts import Facts
 from master_setup.losses import losses
+from master_setup.machine import Machine
 from master_setup.options import Options
 from master_setup.program import Program
 from tests.setup.doing import FACTS, OPTIONS, apply, plan, revert
@@ -225,3 +226,12 @@ def test_docker_goes_with_what_is_in_it_and_says_so(fake: FakeDebian) -> None:
     (word,) = losses(there, record.load(there), purge=False, packages=True)
     assert "/var/lib/docker" in word
     assert losses(there, record.load(there), purge=False, packages=False) == []
+
+
+def test_another_apt_is_waited_for(fake: FakeDebian) -> None:
+    told: list[str] = []
+    pauses: list[float] = []
+    fake.busy = 3
+    apply(fake, there=Machine(root=fake.root, runner=fake, say=told.append, pause=pauses.append))
+    assert len(pauses) == 3
+    assert "another apt or dpkg is at work: waiting for its end" in told
