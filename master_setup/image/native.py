@@ -24,5 +24,6 @@ def helps(arch: str) -> bool:
 
 
 def env() -> dict[str, str]:
-    """Give mmdebstrap's environment: our programs are found first, and kernels leave their initrd to INITRD."""
-    return {"PATH": f"/usr/lib/grape-native:{os.environ.get('PATH', os.defpath)}", "INITRD": "No"}
+    """Give mmdebstrap's environment: our programs come first; kernels leave their initrd to INITRD, pip compiling."""
+    path = f"/usr/lib/grape-native:{os.environ.get('PATH', os.defpath)}"
+    return {"PATH": path, "INITRD": "No", "PIP_NO_COMPILE": "1"}

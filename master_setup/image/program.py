@@ -11,10 +11,11 @@ from master_setup.facts import Facts
 from master_setup.image.recipe import Addition, NotBuilt, TreeCopy
 from master_setup.image.wishes import Wishes
 from master_setup.options import Nfs, Options
-from master_setup.program import WHEELS
+from master_setup.program import VENVS, WHEELS
 from master_setup.steps import STEPS
 
 PLACE: Final = "/var/cache/grape-image"  # in the tree, while it is made
+PYTHONS: Final = {"bookworm": "3.11", "trixie": "3.13"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +55,9 @@ def commands(program: Program, wishes: Wishes) -> Iterator[tuple[str, ...]]:
         yield ("python3", "-m", "zipfile", "--extract", wheel, PLACE)
         yield ("env", f"PYTHONPATH={PLACE}", "python3", "-B", "-m", "master_setup", "apply", *wheels, *asked)
         yield ("rm", "-rf", PLACE)
+    # By its full name: that may be this machine's own, which is faster. Who changes nothing need not be checked.
+    python = f"python{PYTHONS[wishes.suite]}"
+    yield (python, "-m", "compileall", "-q", "--invalidation-mode=unchecked-hash", VENVS)
 
 
 def _own_wheel(wheelhouse: Path) -> str:

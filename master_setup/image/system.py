@@ -20,11 +20,11 @@ UNITS: Final = ("grape-first-boot.service", "grape-first-setup.service")
 MARKS: Final = ("/etc/grape/first-boot", "/etc/grape/first-setup")  # each as long as that is still to be done
 
 MINIMAL: Final = (  # boots, grows, is reached
-    "systemd", "systemd-sysv", "udev", "dbus", "kmod", "initramfs-tools", "zstd", "fdisk", "e2fsprogs", "dosfstools",
-    "iproute2", "openssh-server", "sudo", "ca-certificates", "raspi-firmware",
+    "systemd", "systemd-sysv", "udev", "dbus", "kmod", "initramfs-tools", "zstd", "fdisk", "e2fsprogs", "logsave",
+    "dosfstools", "iproute2", "openssh-server", "sudo", "ca-certificates", "systemd-resolved", "raspi-firmware",
 )  # fmt: skip
 FULL: Final = (  # what people expect of a machine that they log in to
-    *MINIMAL, "systemd-resolved", "libpam-systemd", "dbus-user-session", "bash-completion", "less", "nano", "vim-tiny",
+    *MINIMAL, "libpam-systemd", "dbus-user-session", "bash-completion", "less", "nano", "vim-tiny",
     "man-db", "locales", "tzdata", "procps", "psmisc", "htop", "iputils-ping", "curl", "wget", "rsync", "xz-utils",
     "i2c-tools", "gpiod", "ethtool", "tcpdump", "wireless-regdb", "firmware-brcm80211", "wpasupplicant", "iw",
     "parted", "apt-utils", "unattended-upgrades", "debian-archive-keyring",

@@ -33,22 +33,22 @@ class Login:
     """Runs commands on a machine, from a place. Without ``known_hosts`` any host key will do."""
 
     def __init__(
-        self, place: Place, key: Key | Path, address: str, known_hosts: Path | None = None, *, user: str = "root"
+        self,
+        place: Place,
+        key: Key | Path,
+        address: str,
+        known_hosts: Path | None = None,
+        *,
+        user: str = "root",
+        answer_s: int = ANSWER_S,
     ) -> None:
         self._place = place
         strict = "no" if known_hosts is None else "yes"
         options = [f"StrictHostKeyChecking={strict}", f"UserKnownHostsFile={known_hosts or '/dev/null'}"]
-        options += ["LogLevel=ERROR", "BatchMode=yes", f"ConnectTimeout={ANSWER_S}", "GlobalKnownHostsFile=/dev/null"]
+        options += ["LogLevel=ERROR", "BatchMode=yes", f"ConnectTimeout={answer_s}", "GlobalKnownHostsFile=/dev/null"]
         words = [word for option in options for word in ("-o", option)]
-        self._command = (
-            "ssh",
-            "-F",
-            "none",
-            "-i",
-            str(key.path if isinstance(key, Key) else key),
-            *words,
-            f"{user}@{address}",
-        )
+        file = str(key.path if isinstance(key, Key) else key)
+        self._command = ("ssh", "-F", "none", "-i", file, *words, f"{user}@{address}")
 
     def command(self, command: str) -> tuple[str, ...]:
         """Give the words that run a shell command there, for a process at the place."""
