@@ -178,6 +178,7 @@ def _revert(machine: Machine, asked: Asked) -> int:
         else:
             _tell_kept(done.kept)
             telling.out(f"{done.undone} changes undone.")
+            telling.notes(situation_notes(machine))
         _finish(machine, found, asked, lock, bool(done.kept))
     finally:
         os.close(lock)
