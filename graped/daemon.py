@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import faulthandler
 import fcntl
 import logging
 import os
@@ -64,6 +65,7 @@ class Options:
 def run(options: Options) -> int:
     """Run until told to stop; return the exit code (0 as asked, 1 could not run, 2 bad configuration)."""
     logs.set_up(options.log_level, RequestIdFilter())
+    faulthandler.enable()  # the watchdog ends us by SIGABRT: the journal then has where each thread was
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a reload asked before we serve must not end us
     try:
         source = _source(options)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import subprocess
 import time
@@ -21,6 +22,7 @@ from tests.lab.run import Run
 from tests.lab.ssh import Key, Login
 from tests.lab.suites.netboot import kernel_server
 
+UNIT = Path(graped.__file__).parents[1] / "master_setup/files/units/graped.service"
 SERVER = "10.77.0.2"
 NODES = ("10.77.0.21", "10.77.0.22")
 NETBOOT = "/srv/netboot"
@@ -83,11 +85,19 @@ def exported(node: int) -> str:
 
 
 def apply(server: Login, *nodes: int) -> dict[str, Any]:
-    """Have graped's backend export the roots of these nodes, and of no other."""
+    """Have graped's backend export the roots of these nodes, and of no other, in the sandbox of graped's unit."""
     exports = [{"path": exported(node), "client": NODES[node], "fsid": 101 + node} for node in nodes]
     asked = json.dumps({"netboot": NETBOOT, "address": SERVER, "exports": exports})
-    answer: dict[str, Any] = json.loads(server.do(f"cd /opt/grape && python3 kernel_server.py '{asked}'"))
+    answer: dict[str, Any] = json.loads(server.do(f"{sandboxed()} python3 kernel_server.py '{asked}'"))
     return answer
+
+
+def sandboxed() -> str:
+    """Give the words before a command that run it as the unit of graped would."""
+    lines = UNIT.read_text().partition("--- the sandbox")[2].partition("[Install]")[0].splitlines()
+    closed = [shlex.quote(f"--property={line}") for line in lines if "=" in line and not line.startswith("#")]
+    given = ["--property=RuntimeDirectory=grape", "--property=StateDirectory=grape", "--working-directory=/opt/grape"]
+    return " ".join(("systemd-run", "--quiet", "--wait", "--pipe", *closed, *given))
 
 
 def test_a_node_boots_from_the_kernels_server_and_keeps_what_it_writes(
@@ -100,6 +110,8 @@ def test_a_node_boots_from_the_kernels_server_and_keeps_what_it_writes(
     server = Login(control, key, SERVER)
     server.wait(UP_S)
     server.do(LAYERS)
+    server.do("mkdir /etc/exports.d")  # as master_setup does
+    assert "Read-only" in server.do(f"{sandboxed()} touch /usr/made 2>&1", check=False)
     assert apply(server, 0)["problems"] == []
     assert NODES[0] in server.do("cat /etc/exports.d/grape.exports")
 

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.lab.bootrom import Board, Loop, Rom
-from tests.lab.conftest import why_not
 from tests.lab.machines import Pi, Uml
 from tests.lab.network import Network
 from tests.lab.run import Run
-from tests.lab.suites.system.served import NODE, STATE, Served
+from tests.lab.suites.system.served import NODE, STATE, VENV, Served
 from tests.netboot.images.building import boot_files, disk_image, portrait, rich_tree
+from tests.netboot.images.tiny import tiny_root
 
 ONE, SPARE = (0, 0), (0, 1)
 NODE_NAME = "worker-0-0"
@@ -27,37 +29,48 @@ SECOND_NS = 10**9
 NOT_ALIKE = frozenset({"boot", "lost+found"})  # another partition; mke2fs makes the other
 
 
-@pytest.fixture(scope="module")
-def pi() -> Iterator[Pi]:
-    """A machine of the lab with a network for it; skipped where this is no lab."""
-    if reason := why_not():
-        pytest.skip(reason)
-    with Run() as run:
-        network, loop = Network(run), Loop()
-        run.at_end(loop.close)
-        yield Pi(network, loop, BOARD, "pi-0", kernel=Uml(network, "uml-0", BOARD.mac))
+def test_units(lab: Run, tmp_path: Path, record_property: pytest.RecordProperty) -> None:
+    """One machine for all of it: to boot it, to import an image and to boot a node takes longer than most steps."""
+    network, loop = Network(lab), Loop()
+    lab.at_end(loop.close)
+    pi = Pi(network, loop, BOARD, "pi-0", kernel=Uml(network, "uml-0", BOARD.mac))
+    master = Served(lab, network, {ONE: BOARD.mac, SPARE: "dc:a6:32:00:00:01"})
+    steps: tuple[Callable[[], None], ...] = (
+        lambda: begin(master, pi),
+        lambda: the_sandbox_is_closed_as_far_as_its_job_allows(master),
+        lambda: an_image_of_a_disk_keeps_all_that_files_can_have(master, tmp_path),
+        lambda: a_command_in_an_image_runs_outside_of_the_sandbox(master),
+        lambda: a_command_that_fails_is_told_with_its_code(master),
+        lambda: a_command_ends_when_it_is_cancelled(master),
+        lambda: a_command_ends_when_graped_is_killed(master),
+        lambda: a_shell_in_an_image_makes_a_version(master),
+        lambda: reload_reads_what_changed_and_refuses_mistakes(master),
+        lambda: a_restart_in_the_middle_of_a_netboot_disturbs_nobody(master, pi),
+        lambda: who_hangs_is_restarted_and_adopts_every_slot(master),
+        lambda: killed_servers_come_back_and_the_node_goes_on(master),
+        lambda: a_root_is_seen_by_the_server_and_can_be_mounted_anew_under_its_node(master),
+        lambda: after_a_reboot_of_the_master_roots_are_there_before_nodes_are_switched_on(master, pi),
+        lambda: a_root_that_was_replaced_is_let_go_of_and_unmounted(master),
+    )
+    took: list[str] = []
+    for step in steps:
+        started = time.monotonic()
+        step()
+        took.append(f"{time.monotonic() - started:.0f}")
+    record_property("summary", f"units: seconds of {len(steps)} steps: {' '.join(took)}")
 
 
-@pytest.fixture(scope="module")
-def master(pi: Pi) -> Served:
-    """A master that serves, with one node that has a root and is off."""
-    network = pi.kernel.network
-    master = Served(network.run, network, {ONE: BOARD.mac, SPARE: "dc:a6:32:00:00:01"})
+def begin(master: Served, pi: Pi) -> None:
+    """Have a master that serves, and one node that has a root and is off."""
     master.start({ONE: pi})
     ref = master.json("image", "import", NODE, "--name", "pi")["result"]
     master.json("image", "prepare", ref)
     master.cli("node", "set", NODE_NAME, "--image", "pi")
-    return master
+    tiny_root(master.machine.path("/root/tiny"))
+    master.json("image", "import", "/root/tiny", "--name", "tiny")  # is copied in no time
 
 
-@pytest.fixture
-def up(master: Served) -> Served:
-    """The same master when its node is up."""
-    master.cli("power", "on", NODE_NAME, "--wait=up")
-    return master
-
-
-def test_the_sandbox_is_closed_as_far_as_its_job_allows(master: Served) -> None:
+def the_sandbox_is_closed_as_far_as_its_job_allows(master: Served) -> None:
     for unit, limit in (("graped.service", 4.5), (DNSMASQ, 4.0)):
         said = master.machine.do("systemd-analyze", "security", "--no-pager", unit)
         found = re.search(r"Overall exposure level for \S+: ([\d.]+) (\w+)", said)
@@ -67,7 +80,7 @@ def test_the_sandbox_is_closed_as_far_as_its_job_allows(master: Served) -> None:
     assert "lab.conf" in master.show("graped.service", "DropInPaths").split("/")[-1]  # and no other
 
 
-def test_an_image_of_a_disk_keeps_all_that_files_can_have(master: Served, tmp_path: Path) -> None:
+def an_image_of_a_disk_keeps_all_that_files_can_have(master: Served, tmp_path: Path) -> None:
     tree = rich_tree(tmp_path / "tree")
     master.machine.put(disk_image(tmp_path / "pi.img", tree, boot_files(tmp_path / "boot")), "/root/pi.img")
     ref = master.json("image", "import", "/root/pi.img", "--name", "rich")["result"]
@@ -79,30 +92,55 @@ def test_an_image_of_a_disk_keeps_all_that_files_can_have(master: Served, tmp_pa
 INSIDE = "apt-get --version; su -s /bin/sh -c 'id -un' _apt; grep NoNewPrivs /proc/self/status; echo x >/etc/made"
 
 
-def test_a_command_in_an_image_runs_outside_of_the_sandbox(master: Served) -> None:
+def a_command_in_an_image_runs_outside_of_the_sandbox(master: Served) -> None:
     done = master.json("image", "exec", "--name", "made", "pi", "--", "sh", "-c", INSIDE)
     assert (master.state / "netboot/images" / done["result"] / "root/etc/made").read_text() == "x\n"
     said = "\n".join(done["output"])
     assert re.search(r"^apt \d", said, re.MULTILINE)
     assert "_apt\nNoNewPrivs:\t0" in said
-    master.cli("image", "exec", "pi", "--", "sh", "-c", "exit 7", code=1)
     assert units_inside(master) == []
 
 
-@pytest.mark.parametrize("end", ["cancelled", "graped killed"])
-def test_a_command_in_an_image_ends_with_who_asked_for_it(master: Served, end: str) -> None:
-    job = master.json("image", "exec", "--no-wait", "pi", "--", "sleep", "1234")["id"]
-    master.until(lambda: sleeping(master), 30.0, "the command runs")
-    assert len(units_inside(master)) == 1
-    if end == "cancelled":
-        master.cli("jobs", "cancel", str(job))
-    else:
-        master.machine.do("systemctl", "kill", "--signal=KILL", "graped")
-    master.until(lambda: not sleeping(master) and units_inside(master) == [], 10.0, "the command has ended")
+def a_command_that_fails_is_told_with_its_code(master: Served) -> None:
+    failed = master.machine.attempt(f"{VENV}/bin/grapecli", "image", "exec", "tiny", "--", "sh", "-c", "exit 7")
+    assert failed.returncode == 1
+    assert "sh in the image ended with code 7" in failed.stderr
+    assert units_inside(master) == []
+
+
+def a_command_ends_when_it_is_cancelled(master: Served) -> None:
+    job = begun(master)
+    master.cli("jobs", "cancel", str(job))
+    master.until(lambda: is_over(master), 10.0, "the command has ended")
+
+
+def a_command_ends_when_graped_is_killed(master: Served) -> None:
+    begun(master)
+    master.machine.do("systemctl", "kill", "--signal=KILL", "graped")
+    master.until(lambda: is_over(master), 10.0, "the command has ended")
     master.wait_back()
 
 
-def test_reload_reads_what_changed_and_refuses_mistakes(master: Served) -> None:
+def begun(master: Served) -> int:
+    """Have a command in an image that goes on and on, and give its job."""
+    job: int = master.json("image", "exec", "--no-wait", "tiny", "--", "sleep", "1234")["id"]
+    master.until(lambda: sleeping(master), 30.0, "the command runs")
+    assert len(units_inside(master)) == 1
+    return job
+
+
+def is_over(master: Served) -> bool:
+    """Whether nothing of it is left."""
+    return not sleeping(master) and units_inside(master) == []
+
+
+def a_shell_in_an_image_makes_a_version(master: Served) -> None:
+    shell = f"echo 'echo x >/etc/by-hand' | {VENV}/bin/grapecli --json image shell tiny --keep"
+    ref = json.loads(master.machine.do("sh", "-c", shell).splitlines()[-1])["result"]
+    assert (master.state / "netboot/images" / ref / "root/etc/by-hand").read_text() == "x\n"
+
+
+def reload_reads_what_changed_and_refuses_mistakes(master: Served) -> None:
     config = master.machine.path("/etc/grape/config.toml")
     sound = config.read_text()
     try:
@@ -120,7 +158,7 @@ def test_reload_reads_what_changed_and_refuses_mistakes(master: Served) -> None:
     master.machine.do("systemctl", "reload", "graped")
 
 
-def test_a_restart_in_the_middle_of_a_netboot_disturbs_nobody(master: Served, pi: Pi) -> None:
+def a_restart_in_the_middle_of_a_netboot_disturbs_nobody(master: Served, pi: Pi) -> None:
     servers = [master.pid(unit) for unit in (DNSMASQ, NFS)]
     master.cli("power", "on", NODE_NAME)
     master.until(lambda: bool(pi.roms and pi.roms[-1].files), 30.0, "files are fetched")
@@ -134,55 +172,74 @@ def test_a_restart_in_the_middle_of_a_netboot_disturbs_nobody(master: Served, pi
     assert master.switches.trouble() == []
 
 
-def test_who_hangs_is_restarted_and_adopts_every_slot(up: Served) -> None:
-    before, pid, written = power(up), up.pid("graped"), up.writes_to_ports()
-    up.machine.do("kill", "-STOP", str(pid))
-    took_s = up.until(lambda: up.pid("graped") not in (0, pid), WATCHDOG_S + 10.0, "systemd has started another one")
+def who_hangs_is_restarted_and_adopts_every_slot(master: Served) -> None:
+    before, pid, written = power(master), master.pid("graped"), master.writes_to_ports()
+    master.machine.do("kill", "-STOP", str(pid))
+    took_s = master.until(
+        lambda: master.pid("graped") not in (0, pid), WATCHDOG_S + 10.0, "systemd has started another one"
+    )
     assert took_s < WATCHDOG_S + 5.0
-    up.wait_back()
-    assert "Watchdog timeout" in up.machine.journal("graped")
-    assert power(up) == before
-    assert up.writes_to_ports() == written
-    up.until(lambda: up.stage(NODE_NAME) == "up", 30.0, "the node is seen to be up")
+    master.wait_back()
+    said = master.machine.journal("graped")
+    assert "Watchdog timeout" in said
+    assert "Fatal Python error: Aborted" in said  # and where it hung
+    assert power(master) == before
+    assert master.writes_to_ports() == written
+    master.until(lambda: master.stage(NODE_NAME) == "up", 30.0, "the node is seen to be up")
 
 
-def test_killed_servers_come_back_and_the_node_goes_on(up: Served) -> None:
-    pids = {unit: up.pid(unit) for unit in (DNSMASQ, NFS)}
-    up.machine.do("kill", "-KILL", *map(str, pids.values()))
+def killed_servers_come_back_and_the_node_goes_on(master: Served) -> None:
+    pids = {unit: master.pid(unit) for unit in (DNSMASQ, NFS)}
+    master.machine.do("kill", "-KILL", *map(str, pids.values()))
     for unit, pid in pids.items():
-        up.until(lambda unit=unit, pid=pid: up.pid(unit) not in (0, pid), HEALED_S, f"{unit} runs again")  # type: ignore[misc]
-    up.wait_served()
-    assert up.login(ONE).do("echo later >/root/file; sync; cat /root/file") == "later\n"
+        master.until(lambda unit=unit, pid=pid: master.pid(unit) not in (0, pid), HEALED_S, f"{unit} runs again")  # type: ignore[misc]
+    master.wait_served()
+    assert master.login(ONE).do("echo later >/root/file; sync; cat /root/file") == "later\n"
 
 
-def test_a_root_is_seen_by_the_server_and_can_be_mounted_anew_under_its_node(up: Served) -> None:
+def a_root_is_seen_by_the_server_and_can_be_mounted_anew_under_its_node(master: Served) -> None:
     root, unit = f"{STATE}/netboot/roots/{NODE_NAME}/1/fs", f"grape-root@{NODE_NAME}--1.service"
-    seen = up.machine.path(f"/proc/{up.pid(NFS)}/root{root}/etc/hostname")
+    seen = master.machine.path(f"/proc/{master.pid(NFS)}/root{root}/etc/hostname")
     assert seen.read_text() == f"{NODE_NAME}\n"
-    login = up.login(ONE)
+    login = master.login(ONE)
     login.do("echo before >/root/before; sync")
-    first = up.show(unit, "InvocationID")
-    up.machine.do("systemctl", "restart", "graped")
-    up.wait_back()
-    assert up.show(unit, "InvocationID") == first  # nobody unmounts for a restart
-    up.machine.do("sh", "-c", f"systemctl stop {NFS} {unit}; true")  # graped is quick to ask for both again
-    mounted = lambda: up.show(unit, "InvocationID") not in ("", first) and up.show(unit, "ActiveState") == "active"  # noqa: E731
-    up.until(mounted, HEALED_S, "it is mounted anew")
-    assert "in use" not in up.machine.journal(unit)  # by the copy of the mount in graped's namespace, say
-    up.wait_served()
+    first = master.show(unit, "InvocationID")
+    master.machine.do("systemctl", "restart", "graped")
+    master.wait_back()
+    assert master.show(unit, "InvocationID") == first  # nobody unmounts for a restart
+    master.machine.do("sh", "-c", f"systemctl stop {NFS} {unit}; true")  # graped is quick to ask for both again
+    master.until(lambda: is_anew(master, unit, first), HEALED_S, "it is mounted anew")
+    assert "in use" not in master.machine.journal(unit)  # by the copy of the mount in graped's namespace, say
+    master.wait_served()
     assert login.do("cat /root/before; ls /usr/bin | wc -l; echo after >/root/after; sync").startswith("before\n")
-    assert (up.state / f"netboot/roots/{NODE_NAME}/1/fs/root/after").read_text() == "after\n"
+    assert (master.state / f"netboot/roots/{NODE_NAME}/1/fs/root/after").read_text() == "after\n"
     assert "stale" not in login.do("dmesg | tail -50; journalctl --no-pager -n 50", check=False).lower()
 
 
-def test_after_a_reboot_of_the_master_roots_are_there_before_nodes_are_switched_on(up: Served, pi: Pi) -> None:
-    up.cli("power", "off", NODE_NAME, "--wait", "--yes")
-    up.reboot({ONE: pi})
-    up.wait_back()
-    up.cli("power", "on", NODE_NAME, "--wait=up")
-    assert up.login(ONE).do("cat /root/after") == "after\n"
-    order = [up.show(unit, "ActiveEnterTimestampMonotonic") for unit in (f"grape-root@{NODE_NAME}--1", NFS, DNSMASQ)]
+def after_a_reboot_of_the_master_roots_are_there_before_nodes_are_switched_on(master: Served, pi: Pi) -> None:
+    master.cli("power", "off", NODE_NAME, "--wait", "--yes")
+    master.reboot({ONE: pi})
+    master.wait_back()
+    master.cli("power", "on", NODE_NAME, "--wait=up")
+    assert master.login(ONE).do("cat /root/after") == "after\n"
+    order = [
+        master.show(unit, "ActiveEnterTimestampMonotonic") for unit in (f"grape-root@{NODE_NAME}--1", NFS, DNSMASQ)
+    ]
     assert order == sorted(order, key=int)
+
+
+def a_root_that_was_replaced_is_let_go_of_and_unmounted(master: Served) -> None:
+    master.cli("node", "reset", NODE_NAME, "--yes")  # for its next boot
+    master.cli("power", "off", NODE_NAME, "--wait", "--yes")
+    old, new = (f"grape-root@{NODE_NAME}--{generation}" for generation in (1, 2))
+    master.until(lambda: master.show(old, "ActiveState") == "inactive", HEALED_S, "the old root is unmounted")
+    assert master.show(new, "ActiveState") == "active"
+    master.wait_served()
+
+
+def is_anew(master: Served, unit: str, first: str) -> bool:
+    """Whether a unit runs again, not still."""
+    return master.show(unit, "InvocationID") not in ("", first) and master.show(unit, "ActiveState") == "active"
 
 
 def power(master: Served) -> dict[str, str]:
