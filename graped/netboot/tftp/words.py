@@ -20,7 +20,9 @@ CMDLINE: Final = "cmdline.txt"
 CONFIG: Final = "config.txt"
 
 # "proto=" and "vers=4" are refused by klibc; the kernel's own nfsroot asks for 4 kB at a time where nothing is said.
-NFS_OPTIONS: Final = "vers=3,tcp,rsize=131072,wsize=131072"
+# "noacl": NFS-Ganesha before 5 fails where an ACL is taken away (its issue 918), which systemd does with the folder of
+# each service that has a user of its own: EIO, and no such service starts.
+NFS_OPTIONS: Final = "vers=3,tcp,noacl,rsize=131072,wsize=131072"
 NFSROOT_LIMIT: Final = 256  # characters with the final zero. Source: Linux, fs/nfs/nfsroot.c
 _WORD: Final = re.compile(r'(?:"[^"]*"|[^\s"])+')
 

@@ -55,7 +55,7 @@ def test_a_pi_gets_links_and_its_own_two_files(firmware: Path) -> None:
     assert folder.links["overlays"] == firmware / "overlays"
     assert sorted(folder.files) == ["cmdline.txt", "config.txt"]
     assert folder.files["cmdline.txt"] == (
-        f"console=tty1 root=/dev/nfs nfsroot=10.77.0.1:{NFS},vers=3,tcp,rsize=131072,wsize=131072 "
+        f"console=tty1 root=/dev/nfs nfsroot=10.77.0.1:{NFS},vers=3,tcp,noacl,rsize=131072,wsize=131072 "
         "rw ip=dhcp rootwait cgroup_enable=memory quiet\n"
     )
     assert folder.files["config.txt"].endswith("[all]\nenable_uart=1\n")

@@ -14,7 +14,7 @@ from graped.netboot.tftp.words import cmdline_name, config_txt, image_cmdline_na
 
 SERVER = IPv4Address("10.77.0.1")
 ROOT = Path("/var/lib/grape/netboot/roots/worker-0-0/1/fs")
-NFS = "vers=3,tcp,rsize=131072,wsize=131072"
+NFS = "vers=3,tcp,noacl,rsize=131072,wsize=131072"
 OURS = f"root=/dev/nfs nfsroot=10.77.0.1:{ROOT},{NFS} rw ip=dhcp rootwait cgroup_enable=memory"
 
 BOOKWORM = (
