@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 
 import pytest
 
 from graped.errors import RequestError
 from master_setup import cli, locking, options, record, verbs
+from master_setup.machine import Machine
 from master_setup.options import Options
 from master_setup.record import BadRecord
 from tests.setup.fake_debian import FakeDebian, machine
@@ -48,6 +50,17 @@ def test_two_at_once_are_refused(fake: FakeDebian) -> None:
         verbs.run(there, cli.parse(["apply"]))
     os.close(lock)
     os.close(locking.take(there))
+
+
+def test_what_a_killed_run_has_left_at_work_is_waited_for(fake: FakeDebian) -> None:
+    dead = subprocess.Popen(["true"])
+    dead.wait()
+    held = locking.take(machine(fake))
+    os.pwrite(held, f"{dead.pid}\n".encode(), 0)
+    told: list[str] = []
+    there = Machine(root=fake.root, runner=fake, say=told.append, pause=lambda seconds: os.close(held))
+    os.close(locking.take(there))
+    assert told == ["what a killed run has started is still at work: waiting for its end"]
 
 
 def test_a_user_who_is_not_there_is_refused_before_anything_is_done(fake: FakeDebian) -> None:
