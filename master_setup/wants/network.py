@@ -22,6 +22,7 @@ from master_setup.wants.files import File
 
 THERE_S: Final = 20.0  # NetworkManager takes a few on a slow Pi
 LOOK_S: Final = 0.2
+SETTLED: Final = 8  # looks in a row that find it: networkd gives it, takes it away and gives it again
 COMMAND_S: Final = 60.0
 
 
@@ -122,7 +123,9 @@ class Address:
         for argv in netfiles.up(Manager(self.manager), self.interface):
             machine.run(*argv, timeout_s=COMMAND_S)
         deadline = time.monotonic() + THERE_S
-        while self.differs(machine) is not None:
+        seen = 0
+        while seen < SETTLED:
+            seen = seen + 1 if self.differs(machine) is None else 0
             if time.monotonic() > deadline:
                 raise GrapeError(
                     f"{self.manager} was told, and {self.interface} has no address {self.address} after {THERE_S:g} s",
