@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -16,7 +16,7 @@ from typing import Final
 from graped.errors import GrapeError
 from master_setup import gains, places, purging
 from master_setup.machine import Machine
-from master_setup.record import FOLDER, Record
+from master_setup.record import BACKUPS, FILE, FOLDER, Record
 from master_setup.wants.packages import all_gained
 
 SCRIPT: Final = f"{FOLDER}/finish.sh"
@@ -81,8 +81,8 @@ def _is_folder(machine: Machine, path: str) -> bool:
     return machine.path(path).is_dir() and not machine.path(path).is_symlink()
 
 
-def script(machine: Machine, what: Leaving, *, keep_backups: bool, purge: bool) -> str:
-    """Render the script."""
+def script(machine: Machine, what: Leaving, *, keep: Collection[str] = (), purge: bool = False) -> str:
+    """Render the script; ``keep`` names the backups that stay."""
     lines = []
     if what.packages:
         names = " ".join(map(shlex.quote, what.packages))
@@ -107,8 +107,9 @@ def script(machine: Machine, what: Leaving, *, keep_backups: bool, purge: bool) 
     lines += ["if [ -d /run/systemd/system ]; then", "    systemctl daemon-reload", FORGET, "fi"]
     if purge:
         lines += [f"rm -rf --one-file-system -- {STATE} {CONFIG}"]
-    elif keep_backups:
-        lines += [f"rm -rf -- {FOLDER}/record.json {FOLDER}/before {SCRIPT}"]
+    elif keep:
+        others = [f"{BACKUPS}/{name}" for name in machine.names(BACKUPS) if name not in keep]
+        lines += [f"rm -rf -- {FILE} {FOLDER}/before {SCRIPT} {' '.join(map(shlex.quote, others))}"]
     else:
         lines += [f"rm -rf -- {FOLDER}", f"rmdir -- {STATE} 2>/dev/null"]
     return HEAD + "".join(f"{line}\n" for line in lines) + "exit 0\n"

@@ -18,6 +18,7 @@ class Reverted:
     undone: int
     kept: tuple[str, ...]
     failed: tuple[str, ...]
+    backups: frozenset[str] = frozenset()  # names of those that stay, for what stays
 
 
 def undo(machine: Machine, record: Record, entry: Entry) -> None:
@@ -33,7 +34,7 @@ def undo(machine: Machine, record: Record, entry: Entry) -> None:
 
 def revert(machine: Machine, record: Record, *, without: Collection[str] = ()) -> Reverted:
     """Undo all entries but packages, which ``finishing`` sees to; a failure does not keep the others from it."""
-    undone, kept, failed = 0, [], []
+    undone, failed, kept, backups = 0, [], [], set()
     for entry in list(reversed(record.entries.values())):
         if entry.kind == "packages" or entry.step in without:
             continue
@@ -42,8 +43,9 @@ def revert(machine: Machine, record: Record, *, without: Collection[str] = ()) -
             undo(machine, record, entry)
         except Kept as word:
             kept.append(str(word))
+            backups.add(word.backup)
         except (GrapeError, OSError) as error:
             failed.append(f"step {entry.step}, {entry.key}: {error}")
             continue
         undone += 1
-    return Reverted(undone=undone, kept=tuple(kept), failed=tuple(failed))
+    return Reverted(undone=undone, kept=tuple(kept), failed=tuple(failed), backups=frozenset(backups - {""}))

@@ -179,7 +179,7 @@ def _revert(machine: Machine, asked: Asked) -> int:
             _tell_kept(done.kept)
             telling.out(f"{done.undone} changes undone.")
             telling.notes(situation_notes(machine))
-        _finish(machine, found, asked, lock, bool(done.kept))
+        _finish(machine, found, asked, lock, done.backups)
     finally:
         os.close(lock)
     return FINE
@@ -192,7 +192,7 @@ def _refuse_what_is_dpkgs(recorded: options.Options, asked: Asked) -> None:
         raise RequestError("Grape is here as a Debian package", hint=hint)
 
 
-def _finish(machine: Machine, found: Record, asked: Asked, lock: int, kept: bool) -> None:
+def _finish(machine: Machine, found: Record, asked: Asked, lock: int, keep: frozenset[str]) -> None:
     """Go on as the script that ends a revert, where there is something to end."""
     if asked.without or not machine.exists(finishing.STATE if asked.purge else record.FOLDER):
         return
@@ -202,7 +202,7 @@ def _finish(machine: Machine, found: Record, asked: Asked, lock: int, kept: bool
     what = finishing.leaving(machine, found) if asked.given.get("packages", True) else finishing.Leaving()
     if what.stay:
         machine.say(f"these packages stay, something needs them: {' '.join(what.stay)}")
-    finishing.write(machine, finishing.script(machine, what, keep_backups=kept, purge=asked.purge))
+    finishing.write(machine, finishing.script(machine, what, keep=keep, purge=asked.purge))
     sys.stdout.flush()
     finishing.become(machine, lock)
 

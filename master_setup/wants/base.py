@@ -27,10 +27,17 @@ class Difference:
 
 
 class Kept(GrapeError):
-    """Something stays as it is, because undoing it would take what is not ours. Not a failure: it is told."""
+    """Something stays as it is, because undoing it would take what is not ours. Not a failure: it is told.
+
+    ``backup`` is the name of a file in the backups that stays for it.
+    """
 
     code = "kept"
     title = "Kept"
+
+    def __init__(self, detail: str, *, backup: str = "") -> None:
+        super().__init__(detail)
+        self.backup = backup
 
 
 class Want(Protocol):

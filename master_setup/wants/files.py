@@ -10,7 +10,7 @@ from typing import Any, Final
 from graped.errors import GrapeError
 from master_setup import accounts, places
 from master_setup.machine import Machine
-from master_setup.record import Memory, digest
+from master_setup.record import BACKUPS, Memory, digest
 from master_setup.wants.base import Difference, Kept, kind
 
 STOP_S: Final = 180.0
@@ -190,5 +190,6 @@ def _keep_what_others_changed(machine: Machine, memory: Memory, name: str) -> No
         return
     if places.same({**now, "folders": memory.was["folders"]}, memory.was):
         return
-    before = f"; as it was before Grape: backups/{memory.was['digest']}" if memory.was["kind"] == "file" else ""
-    raise Kept(f"{name} was changed after us and stays as it is{before}")
+    backup = str(memory.was["digest"]) if memory.was["kind"] == "file" else ""
+    before = f"; as it was before Grape: {BACKUPS}/{backup}" if backup else ""
+    raise Kept(f"{name} was changed after us and stays as it is{before}", backup=backup)

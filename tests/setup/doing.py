@@ -50,7 +50,7 @@ def revert(
         done = reverting.revert(there, found, without=without)
         assert not done.failed, done.failed
         if there.exists(record.FOLDER):
-            text = finishing.script(there, finishing.leaving(there, found), keep_backups=bool(done.kept), purge=purge)
+            text = finishing.script(there, finishing.leaving(there, found), keep=done.backups, purge=purge)
             finishing.write(there, text)
             finishing.become(there, lock)
         return done

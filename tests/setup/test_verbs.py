@@ -103,7 +103,9 @@ def test_what_was_changed_after_us_is_kept_and_said(fake: FakeDebian) -> None:
     done = revert(fake)
     assert unit.read_text() == "# by hand\n"
     (word,) = [line for line in done.kept if "graped.service" in line]
-    backup = fake.path("/var/lib/grape/setup") / word.split(": ")[-1]
+    backup = fake.path(word.split(": ")[-1])
+    assert os.listdir(fake.path("/var/lib/grape/setup")) == ["backups"]
+    assert os.listdir(backup.parent) == [backup.name]
     assert backup.read_text() == "[Install]\nWantedBy=multi-user.target\n" != ours.decode()
 
 
