@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from graped.api.client import Client
@@ -17,7 +18,10 @@ from master_setup.wants import Unit
 GRAPED: Final = "/opt/grape/venv/bin/graped"
 CONFIG: Final = "/etc/grape/config.toml"
 SOCKET: Final = "/run/grape/graped.sock"
+DROP_INS: Final = "/etc/grape/config.d"
 CHECK_S: Final = 60.0
+BAD_CONFIG: Final = 2  # graped's exit code
+SERVERS: Final = ["grape-dnsmasq.service", "grape-nfs.service"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +48,7 @@ def health(machine: Machine, wants: Sequence[Wanted], record: Record) -> list[Fi
 
 def _units(machine: Machine, wants: Sequence[Wanted]) -> list[Finding]:
     names = [each.want.name for each in wants if isinstance(each.want, Unit) and each.want.enabled]
+    names += SERVERS  # graped starts them; one that systemd has given up is not well
     found = []
     for name in dict.fromkeys(names):
         state = machine.says("systemctl", "is-active", name) or "unknown"
@@ -55,18 +60,32 @@ def _units(machine: Machine, wants: Sequence[Wanted]) -> list[Finding]:
 
 def _configuration(machine: Machine) -> list[Finding]:
     try:
-        machine.run(GRAPED, "--check-config", CONFIG, timeout_s=CHECK_S)
+        told = machine.run(GRAPED, "--check-config", CONFIG, timeout_s=CHECK_S, expect=frozenset({0, BAD_CONFIG}))
     except CommandFailed as error:
         return [Finding(name="configuration", detail=str(error), hint=f"{GRAPED} --check-config {CONFIG}")]
-    return []
+    if told.code == 0:
+        return []
+    return [
+        Finding(name="configuration", detail=told.stdout.strip(), hint="Put it right, then systemctl reload graped.")
+    ]
+
+
+def _socket(machine: Machine) -> str:
+    """Return where graped listens, as its files tell; those that cannot be read are told of by ``--check-config``."""
+    found = SOCKET
+    drop_ins = [f"{DROP_INS}/{name}" for name in machine.names(DROP_INS) if name.endswith(".toml")]
+    for path in (CONFIG, *drop_ins):
+        with contextlib.suppress(tomllib.TOMLDecodeError, AttributeError):
+            found = tomllib.loads(machine.text(path)).get("api", {}).get("socket", found)
+    return str(found)
 
 
 def _answer(machine: Machine) -> list[Finding]:
-    socket = machine.path(SOCKET)
+    socket = _socket(machine)
     try:
-        version = Client(Path(socket)).get("/v1/version")
+        version = Client(machine.path(socket)).get("/v1/version")
     except GrapeError as error:
         return [Finding(name="api", detail=str(error), hint=error.hint)]
     if not isinstance(version, dict) or "version" not in version:
-        return [Finding(name="api", detail=f"{SOCKET} answers, but not as graped does", hint="See what listens there.")]
+        return [Finding(name="api", detail=f"{socket} answers, but not as graped does", hint="See what listens there.")]
     return []

@@ -270,7 +270,9 @@ class FakeDebian:
         return 0, f"complete {words[1]}\n"
 
     def do_graped(self, *words: str) -> tuple[int, str]:
-        return 0, ""
+        assert words == ("--check-config", "/etc/grape/config.toml")
+        wrong = "nonsense" in self.path(words[1]).read_text()
+        return (2, "config.toml: nonsense: no such key\n") if wrong else (0, "")
 
     # --- the script at the end ------------------------------------------------------------------------
 
