@@ -54,11 +54,12 @@ def test_install_use_and_revert(machine: BareMachine) -> None:
     assert "group grape" in refused.stderr
     assert len(refused.stderr.splitlines()) <= 2
     installer.do("check")
+    assert "root" in machine.attempt("grape-setup", "apply", user=OUTSIDER).stderr
 
     applied = Before(machine, SERVERS, [AT_WORK])  # it has been rebooted: all that has to be there starts by itself
     assert ADDRESS in machine.do("ip", "-brief", "address", "show", "dev", CLUSTER)
     assert "worker-0-0" in machine.do("grapecli", "status", user=MEMBER)
-    again, without_options = installer.apply(), installer.do("apply")
+    again, without_options = installer.apply(), machine.do("grape-setup", "apply")
     assert NOTHING in again
     assert NOTHING in without_options
     installer.do("plan")
