@@ -10,7 +10,17 @@ import pytest
 
 from tests.lab.run import Run
 
-TOOLS = ("nsenter", "dnsmasq", "mmdebstrap", "systemd-nspawn", "qemu-system-x86_64", "ganesha.nfsd", "rpcbind")
+TOOLS = (
+    "nsenter",
+    "nft",
+    "mke2fs",
+    "dnsmasq",
+    "mmdebstrap",
+    "systemd-nspawn",
+    "qemu-system-x86_64",
+    "ganesha.nfsd",
+    "rpcbind",
+)
 
 
 @pytest.fixture
