@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import contextlib
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -32,8 +33,7 @@ class Systemctl:
     def act(self, verb: str, unit: str, what: str, timeout_s: float = ACT_S) -> None:
         """Have a job done, such as "restart", and wait for it; ``what`` is said in messages. Raises: ServerError."""
         try:
-            self._environment.parent.mkdir(parents=True, exist_ok=True)
-            write_atomic(self._environment, self._line)
+            self._tell()
             self._runner.run(("systemctl", verb, unit), timeout_s=timeout_s)
         except CommandFailed as error:
             self.check((unit,))
@@ -42,6 +42,12 @@ class Systemctl:
                 hint=f"See: journalctl -u {unit}",
                 server=what,
             ) from error
+
+    def try_all(self, verb: str, units: Sequence[str], timeout_s: float = ACT_S) -> None:
+        """Have the same done for several units at once, as far as that works."""
+        self._tell()
+        with contextlib.suppress(CommandFailed):
+            self._runner.run(("systemctl", verb, *units), timeout_s=timeout_s)
 
     def is_ours(self) -> bool:
         """Whether systemd runs here, and our units are those of this folder."""
@@ -73,6 +79,11 @@ class Systemctl:
                 f"systemd has no unit {', '.join(missing)}",
                 hint=f"Run master_setup/install apply (or install the server's package), or {WITHOUT}.",
             )
+
+    def _tell(self) -> None:
+        """Write where the folder is, for the units."""
+        self._environment.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(self._environment, self._line)
 
     def _last_words(self, unit: str) -> str:
         """Take the journal lines off ``systemctl status``: they stand below an empty line."""

@@ -86,6 +86,7 @@ class Roots(RootView):
 
         A node that is being changed is left to whoever changes it.
         """
+        self._mounts.mount_ahead(self._mounts_wanted())
         problems = {}
         for node in sweep.nodes(self._layout):
             try:
@@ -253,6 +254,15 @@ class Roots(RootView):
         """Number a new generation: never one that was there before, also not one that a crash left."""
         there = sweep.generations(self._layout, record.node if record else node)
         return str(max([record.next if record else 1, *(int(one) + 1 for one in there)]))
+
+    def _mounts_wanted(self) -> Iterator[tuple[str, str]]:
+        """Name what has to be mounted, as far as that can be read."""
+        for node in sweep.nodes(self._layout):
+            with suppress(GrapeError, OSError):
+                record = self.known(node)
+                for generation in (record.generation, *record.serving):
+                    if self._making(node, generation).strategy is Strategy.OVERLAY:
+                        yield node, generation
 
     def _mount(self, record: RootRecord) -> None:
         for generation in (record.generation, *record.serving):

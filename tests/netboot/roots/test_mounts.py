@@ -26,6 +26,7 @@ class Systemd:
     def __init__(self, environment: Path) -> None:
         self._environment = environment
         self.active: set[str] = set()
+        self.asked: list[tuple[str, ...]] = []
 
     def run(
         self,
@@ -35,7 +36,11 @@ class Systemd:
         expect: frozenset[int] = frozenset({0}),
         env: Mapping[str, str] | None = None,
     ) -> Output:
+        self.asked.append(argv[1:])
         match argv:
+            case ("systemctl", "restart", _, _, *_):
+                jobs = [("systemctl", "restart", name) for name in argv[2:]]
+                code = max(self.run(job, timeout_s=timeout_s, expect=frozenset({0, 1})).code for job in jobs)
             case ("systemctl", "restart", name) if name in self.active:
                 self._exec("unmount", name)
                 self.active.remove(name)
@@ -114,6 +119,31 @@ def test_a_mount_that_somebody_undid_comes_back(rig: Rig, units: UnitMounts) -> 
     rig.unmount_all()
     assert rig.roots.mount_all() == {}
     assert units.mounted() == {(NODE, "1")}
+
+
+def test_after_a_reboot_all_are_mounted_at_once_and_then_nobody_is_asked_again(
+    rig: Rig, units: UnitMounts, systemd: Systemd
+) -> None:
+    rig.create(Strategy.OVERLAY)
+    rig.create(Strategy.OVERLAY, OTHER)
+    rig.unmount_all()
+    systemd.active.clear()
+    systemd.asked.clear()
+    assert rig.roots.mount_all() == {}
+    assert systemd.asked[0] == ("restart", unit(NODE, "1"), unit(OTHER, "1"))
+    assert units.mounted() == {(NODE, "1"), (OTHER, "1")}
+    systemd.asked.clear()
+    assert rig.roots.mount_all() == {}
+    assert systemd.asked == []
+
+
+def test_of_many_the_one_that_fails_is_told(rig: Rig, units: UnitMounts) -> None:
+    rig.create(Strategy.OVERLAY)
+    rig.create(Strategy.OVERLAY, OTHER)
+    rig.unmount_all()
+    (rig.folder / "roots" / NODE / "1" / "work").rename(rig.folder / "elsewhere")
+    assert list(rig.roots.mount_all()) == [NODE]
+    assert units.mounted() == {(OTHER, "1")}
 
 
 def test_a_unit_that_fails_is_told(rig: Rig, units: UnitMounts) -> None:
