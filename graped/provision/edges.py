@@ -19,7 +19,7 @@ from graped.netboot.plan import folder
 from graped.netboot.roots.mounts import DirectMounts, UnitMounts
 from graped.netboot.roots.roots import Roots
 from graped.netboot.servers import Servers
-from graped.netboot.systemd import Systemctl
+from graped.netboot.systemd import BOOTED, Systemctl
 from graped.network.ssh_keys import KeyRing
 from graped.provision.supervision import servers_of, units_of
 from graped.runner import Runner
@@ -49,7 +49,7 @@ def build(config: Config, runner: Runner, wall: Callable[[], float]) -> Edges:
     at, net = folder(config), config.netboot
     systemd = net.supervisor is Supervisor.SYSTEMD
     servers = servers_of(config, runner)
-    images = ImageStore(at / "images", runner, wall, in_unit=systemd)
+    images = ImageStore(at / "images", runner, wall, in_unit=systemd and BOOTED.is_dir())
     mounts = UnitMounts(at, Systemctl(runner, at)) if systemd else DirectMounts(at, runner)
     return Edges(
         folder=at,
