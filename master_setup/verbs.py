@@ -29,6 +29,7 @@ from master_setup import (
 from master_setup.cli import Asked
 from master_setup.facts import Facts
 from master_setup.machine import Machine
+from master_setup.network_undo import Pending
 from master_setup.planning import Wanted
 from master_setup.record import Record
 from master_setup.settled import settled
@@ -130,9 +131,19 @@ def _apply(machine: Machine, asked: Asked) -> int:
         _tell_kept(done.kept)
         telling.out(f"{done.changes} changes made." if done.changes else "Nothing to do.")
         telling.notes(notes)
-    if not asked.yes and sys.stdin.isatty() and network_undo.armed(machine) and _agreed("The network was changed."):
-        return _confirm(machine, asked)
-    return FINE
+    waiting = network_undo.pending(machine)
+    if waiting is None or asked.yes or asked.json or not sys.stdin.isatty():
+        return FINE
+    return _keep_by_word(machine, asked, waiting)
+
+
+def _keep_by_word(machine: Machine, asked: Asked, waiting: Pending) -> int:
+    """Ask at once whether the network may stay; no answer in time is a no."""
+    if not _agreed(f"{waiting.interface} has {waiting.address}, and goes back in {waiting.left_s} s.", "Keep it?"):
+        return FINE
+    if not network_undo.armed(machine):
+        raise GrapeError("too late: the network has gone back to what it was", hint="Call apply again.")
+    return _confirm(machine, asked)
 
 
 def _confirm(machine: Machine, asked: Asked) -> int:
@@ -212,10 +223,10 @@ def _tell_kept(kept: tuple[str, ...]) -> None:
         telling.out(f"kept: {line}")
 
 
-def _agreed(question: str) -> bool:
+def _agreed(question: str, ask: str = "Go on?") -> bool:
     """Ask at the terminal; without one, or without a yes, the answer is no."""
     if not sys.stdin.isatty():
         print(f"{question} Give --yes.", file=sys.stderr)
         return False
-    print(f"{question} Go on? [y/N] ", end="", file=sys.stderr, flush=True)
+    print(f"{question} {ask} [y/N] ", end="", file=sys.stderr, flush=True)
     return sys.stdin.readline().strip().lower() in ("y", "yes")
