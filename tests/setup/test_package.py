@@ -10,7 +10,7 @@ import pytest
 
 from graped.errors import ConfigError, RequestError
 from master_setup import cli, verbs
-from master_setup.deb import contents, control
+from master_setup.deb import contents, control, marks
 from master_setup.deb.building import lay_out
 from master_setup.deb.contents import SETUP, Member
 from master_setup.lockfile import FOLDER
@@ -68,7 +68,7 @@ def test_the_control_file() -> None:
         control.control(version="../1", arch="arm64", depends=(), size_kb=1)
 
 
-@pytest.mark.parametrize("name", ["postinst", "prerm", "postrm"])
+@pytest.mark.parametrize("name", ["preinst", "postinst", "prerm", "postrm"])
 def test_scripts_are_for_any_shell_and_stop_at_errors(name: str) -> None:
     path = contents.SCRIPTS / name
     assert path.read_text().startswith("#!/bin/sh\n")
@@ -77,10 +77,10 @@ def test_scripts_are_for_any_shell_and_stop_at_errors(name: str) -> None:
 
 
 def test_what_a_node_uses_is_told_by_the_connections_to_port_2049(tmp_path: Path) -> None:
-    """The same expression as in prerm and postrm, on lines as the kernel writes them."""
+    """The one expression of preinst, prerm and postrm, on lines as the kernel writes them."""
     (expression,) = {
         line.split("grep -Eq ")[1].strip().strip("'")
-        for name in ("prerm", "postrm")
+        for name in ("preinst", "prerm", "postrm")
         for line in (contents.SCRIPTS / name).read_text().splitlines()
         if "grep -Eq" in line
     }
@@ -110,3 +110,14 @@ def test_revert_leaves_a_package_to_apt(fake: FakeDebian) -> None:
     with pytest.raises(RequestError, match="Debian package"):
         verbs.run(here, cli.parse(["revert", "--yes"]))
     assert verbs.run(here, cli.parse(["revert", "--yes", "--packaged", "--no-packages", "--without=config"])) == 0
+
+
+def test_a_purge_takes_accounts_that_came_with_grape(fake: FakeDebian) -> None:
+    here = machine(fake)
+    record = Record(here)
+    for key, there in (("user grape", False), ("group grape", True)):
+        record.open(key, key.split()[0], "accounts", {"name": "grape"}).remember({"there": there})
+    (fake.root / "var/lib/grape/setup/made-group").touch()
+    marks.mark(here)
+    assert (fake.root / "var/lib/grape/setup/made-passwd").exists()
+    assert not (fake.root / "var/lib/grape/setup/made-group").exists()

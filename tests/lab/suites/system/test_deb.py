@@ -21,6 +21,12 @@ STATE = "/var/lib/grape"
 TRACE = "/srv/trace.jsonl"
 APT = ("apt-get", "--quiet=2", "--yes")
 APT_S = 240.0
+CONNECTED = """
+import socket, time
+server = socket.create_server(("127.0.0.1", 2049))
+node = socket.create_connection(("127.0.0.1", 2049), source_address=("127.0.0.1", 900))
+time.sleep(60)
+"""
 ON = ("worker-0-0", "worker-0-5")  # of the sample configuration, which the package installs
 
 # A rack outlives graped: it is a unit of its own, and its program is not what is upgraded.
@@ -74,14 +80,26 @@ def test_on_a_bare_machine(lab: Run, debs: dict[str, str]) -> None:
     refused = machine.attempt("grapecli", "status", user=OUTSIDER)
     assert refused.returncode == 4  # grapecli --help: not allowed
     assert "group grape" in refused.stderr
-    assert "Grape" in machine.do(
-        "bash", "-c", "source /usr/share/bash-completion/completions/grapecli; complete -p grapecli; echo Grape"
-    )
+    machine.do("bash", "-c", "source /usr/share/bash-completion/completions/grapecli && complete -p grapecli")
     machine.do("grape-setup", "check")
 
     # The distribution's Python has changed, says dpkg: the environment is looked at, and is still the right one.
     machine.do("dpkg-trigger", "--by-package=python3-minimal", "--no-await", "/usr/bin/python3")
     assert "Nothing to do" in machine.do("dpkg", "--triggers-only", "grape")
+
+    # Nothing is removed from under a node: one that is connected, then something that is mounted.
+    machine.do("systemd-run", "--quiet", "--unit=node", "python3", "-c", CONNECTED)
+    machine.do("sh", "-c", "until grep -q ':0801 [^ ]* 01' /proc/net/tcp; do sleep 0.1; done")
+    assert "power off @on" in machine.do(*APT, "remove", "grape", code=100)
+    machine.do("grapecli", "status", user=MEMBER)
+    machine.do("systemctl", "stop", "node")
+    root = f"{STATE}/netboot/roots/worker-0-0"
+    machine.do("mkdir", "--parents", root)
+    machine.do("mount", "-t", "tmpfs", "none", root)
+    machine.do("touch", f"{root}/file")
+    assert "it stays" in machine.do(*APT, "purge", "grape")
+    assert machine.path(f"{root}/file").exists()
+    assert not machine.path("/etc/grape").exists()
 
 
 def test_upgrade_with_slots_on_then_remove_and_purge(lab: Run, debs: dict[str, str]) -> None:
