@@ -76,7 +76,7 @@ def build(
     """
     wishes.check(asked)
     wanted = release(out)
-    _check_tools()
+    check_tools()
     disk_id = fresh_disk_id()
     with room(out) as folder:
         need(folder, LEAST_BYTES, "an image")
@@ -94,7 +94,7 @@ def build(
     return Made(release=wanted, built=built, size_bytes=layout.size_bytes)
 
 
-def _check_tools() -> None:
+def check_tools() -> None:
     """Find out before the long part what is missing. Raises: NotBuilt."""
     missing = sorted({package for tool, package in TOOLS.items() if shutil.which(tool) is None})
     if missing:
