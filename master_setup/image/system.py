@@ -40,8 +40,12 @@ def packages(wishes: Wishes, needed: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def early(disk_id: int) -> tuple[Addition, ...]:
-    """Give what has to be there before the kernel's package makes its initrd: which file systems it has to check."""
-    return (_file("/etc/fstab", firmware.fstab(partuuid(disk_id, BOOT), partuuid(disk_id, ROOT))),)
+    """Give what has to be there before the kernel's package makes its initrd, which has to check the root."""
+    return (
+        _file("/etc/fstab", firmware.fstab(partuuid(disk_id, BOOT), partuuid(disk_id, ROOT))),
+        # The hook for fsck would look at the root's device, and that is not there yet.
+        _file("/etc/initramfs-tools/conf.d/grape", "# Made by Grape\nFSTYPE=ext4\n"),
+    )
 
 
 def files(wishes: Wishes, disk_id: int, config_lines: tuple[str, ...]) -> Iterator[Addition]:

@@ -45,7 +45,7 @@ def test_boot_files_are_written_by_the_firmware_s_own_hook_once_all_is_known(whe
     assert 'ROOTPART="PARTUUID=000000a1-02"' in texts(made)[firmware.SETTINGS]
     assert texts(made)[firmware.CONFIG].splitlines() == ["# Made by Grape", "[all]", "gpio=17,27=ip,np"]
     assert "PARTUUID=000000a1-01 /boot/firmware" in texts(made)["/etc/fstab"]
-    assert [one.path for one in made.early] == ["/etc/fstab"]  # a configuration file of a package would be a question
+    assert [one.path for one in made.early] == ["/etc/fstab", "/etc/initramfs-tools/conf.d/grape"]
     hooks = [shlex.join(hook) for hook in made.hooks]
     assert hooks.index(f"env DEB_MAINT_PARAMS=configure {firmware.HOOK}") > hooks.index("rm -rf /var/cache/grape-image")
 
