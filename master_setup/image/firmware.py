@@ -34,7 +34,7 @@ def fstab(boot_partuuid: str, root_partuuid: str) -> str:
     """Name the partitions of the card."""
     rows = (
         ("# Made by Grape", ""),
-        (f"PARTUUID={root_partuuid}", "/              ext4  defaults,noatime            0 1"),
-        (f"PARTUUID={boot_partuuid}", "/boot/firmware vfat  defaults,flush,umask=0022   0 2"),
+        (f"PARTUUID={root_partuuid}", "/              ext4  defaults,noatime                   0 1"),
+        (f"PARTUUID={boot_partuuid}", "/boot/firmware vfat  defaults,nofail,flush,umask=0022   0 2"),
     )
     return "".join(f"{first} {rest}".rstrip() + "\n" for first, rest in rows)
