@@ -36,6 +36,7 @@ build_tree(recipe, Path(sys.argv[1]), cache, SubprocessRunner(), console.choose(
 # A network of its own with nothing in it, not even a loopback that is up.
 NO_NETWORK = ("unshare", "--net", "--")
 BUILD_S = 300.0
+GONE_S = 60.0
 
 
 def command(into: Path) -> list[str]:
@@ -57,7 +58,7 @@ def building(into: Path) -> Iterator[subprocess.Popen[str]]:
 
 
 def nothing_runs_or_is_mounted(folder: Path) -> None:
-    ends = time.monotonic() + 20
+    ends = time.monotonic() + GONE_S
     while True:
         found = [str(point) for point in remains.mounts(folder)]
         found += [
@@ -83,20 +84,18 @@ def test_the_same_packages_give_the_same_tar(lab: Run, capsys: pytest.CaptureFix
     assert digests[0] == digests[1]
     listed = subprocess.run(["tar", "tf", into], capture_output=True, text=True, check=True).stdout.splitlines()
     assert {"./etc/hello", "./etc/hook", "./usr/bin/ip", "./etc/apt/sources.list.d/debian.sources"} <= set(listed)
-    assert not [name for name in listed if name.startswith(("./var/cache/apt/archives/b", "./etc/apt/sources.list/"))]
+    assert not [name for name in listed if name.startswith("./var/cache/apt/archives/b")]
+    assert "./etc/apt/sources.list" not in listed  # what it was built from is no place for a node
     with capsys.disabled():
-        print(
-            f"\na tree of the smallest kind, without a network: {times[0]:.0f} s, {times[1]:.0f} s, the same", end=" "
-        )
+        print(f"\na small tree, without a network: {times[0]:.0f} s, {times[1]:.0f} s, both the same", end=" ")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_broken_off_it_leaves_nothing(lab: Run, number: signal.Signals) -> None:
+def test_broken_off_it_leaves_nothing(lab: Run) -> None:
     folder = lab.room / "here"
     folder.mkdir()
     with building(folder / "made") as child:
-        child.send_signal(number)
-        child.wait(30)
+        child.send_signal(signal.SIGINT)
+        child.wait(GONE_S)
         assert list(folder.iterdir()) == []
     nothing_runs_or_is_mounted(folder)
 
@@ -106,6 +105,6 @@ def test_killed_it_leaves_no_mount_and_no_program(lab: Run) -> None:
     folder.mkdir()
     with building(folder / "made") as child:
         child.kill()
-        child.wait(30)
+        child.wait(GONE_S)
         nothing_runs_or_is_mounted(folder)
         assert not (folder / "made").exists()
