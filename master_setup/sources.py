@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -31,8 +32,7 @@ def digest(source: Path, version: str = "") -> str:
     total = hashlib.sha256(f"{DATE} {version}".encode())
     for path in files(source):
         content = (source / path).read_bytes()
-        mode = (source / path).stat().st_mode & 0o111
-        total.update(f"\0{path}\0{mode}\0{len(content)}\0".encode() + content)
+        total.update(f"\0{path}\0{mode_of(source / path)}\0{len(content)}\0".encode() + content)
     return total.hexdigest()
 
 
@@ -40,9 +40,15 @@ def copy(source: Path, tree: Path, version: str = "") -> None:
     """Copy the files into a new ``tree``, so that building leaves nothing in the source; say ``version`` there."""
     for path in files(source):
         (tree / path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(source / path, tree / path)
+        shutil.copyfile(source / path, tree / path)
+        (tree / path).chmod(mode_of(source / path))
     for path in _SAYS_VERSION:
         (tree / path).write_bytes(with_version(path, (tree / path).read_bytes(), version))
+
+
+def mode_of(path: Path) -> int:
+    """Return the mode that a file of the source has wherever it was checked out, whatever the umask there."""
+    return 0o755 if path.stat().st_mode & stat.S_IXUSR else 0o644
 
 
 def with_version(path: Path, content: bytes, version: str) -> bytes:

@@ -96,7 +96,10 @@ def _build(tree: Path, out: Path, *, setuptools: Path) -> None:
     out.mkdir()
     epoch = os.environ.get("SOURCE_DATE_EPOCH") or str(sources.DATE)
     env = {"PYTHONPATH": str(unpacked), "SOURCE_DATE_EPOCH": epoch}
-    script = "import os, sys; os.chdir(sys.argv[1]); from setuptools import build_meta as b; b.build_wheel(sys.argv[2])"
+    script = (
+        "import os, sys; os.umask(0o022); os.chdir(sys.argv[1]); "
+        "from setuptools import build_meta as b; b.build_wheel(sys.argv[2])"
+    )
     SubprocessRunner().run((sys.executable, "-c", script, str(tree), str(out)), timeout_s=BUILD_TIMEOUT_S, env=env)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import stat
 import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -53,7 +52,7 @@ def _setup(source: Path, version: str) -> Iterator[Member]:
     """Take the two packages that the steps need; no pyproject.toml: what is installed is the wheel."""
     for path in sources.files(source):
         if path.parts[0] in ("graped", "master_setup"):
-            mode = 0o755 if (source / path).stat().st_mode & stat.S_IXUSR else 0o644
+            mode = sources.mode_of(source / path)
             content = sources.with_version(path, (source / path).read_bytes(), version)
             yield Member(path=f"{SETUP}/{path}", content=content, mode=mode)
 

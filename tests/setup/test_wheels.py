@@ -94,6 +94,18 @@ def test_the_digest_follows_content_and_version(tmp_path: Path) -> None:
     assert first != sources.digest(tmp_path)
 
 
+def test_the_umask_of_a_checkout_changes_nothing(tmp_path: Path) -> None:
+    sources.copy(SOURCE, tmp_path)
+    first = sources.digest(tmp_path)
+    for path in (tmp_path / "graped/clock.py", tmp_path / "master_setup/install"):
+        path.chmod(path.stat().st_mode & 0o700)
+    assert sources.digest(tmp_path) == first
+    again = tmp_path / "again"
+    sources.copy(tmp_path, again)
+    assert (again / "graped/clock.py").stat().st_mode & 0o777 == 0o644
+    assert (again / "master_setup/install").stat().st_mode & 0o777 == 0o755
+
+
 def test_an_unknown_machine_is_said() -> None:
     with pytest.raises(NotFound, match=r"Python 3\.9 on amd64"):
         Target(python="3.9", arch="amd64")
