@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Callable, Mapping
 from typing import Final
 
@@ -22,13 +23,25 @@ ASKED: Final = {
     "forwarding": ("sysctl", "net.ipv4.ip_forward"),
     "sockets": ("ss", "--no-header", "--listening", "--numeric", "--tcp", "--udp"),
     "mounts": ("findmnt", "--raw", "--noheadings", "--output=TARGET,FSTYPE"),
-    "processes": ("ps", "-e", "--format=user:20,comm"),
 }  # fmt: skip
+PROCESSES: Final = ("ps", "-e", "--no-headers", "--format=pid,user:20,comm")
+LOOKS: Final = 3
+LOOK_S: Final = 0.7
 
 
 def doing(ask: Callable[..., str]) -> Mapping[str, list[str]]:
     """Ask a machine what it is doing, each answer in lines that can be compared; ``ask`` runs a program on it."""
-    return {name: sorted(" ".join(line.split()) for line in ask(*argv).splitlines()) for name, argv in ASKED.items()}
+    told = {name: sorted(" ".join(line.split()) for line in ask(*argv).splitlines()) for name, argv in ASKED.items()}
+    return told | {"processes": lasting(ask)}
+
+
+def lasting(ask: Callable[..., str]) -> list[str]:
+    """Name the processes that stay: a service that is at work asks a small program something now and then."""
+    seen = [set(ask(*PROCESSES).splitlines())]
+    for _ in range(LOOKS - 1):
+        time.sleep(LOOK_S)
+        seen.append(set(ask(*PROCESSES).splitlines()))
+    return sorted(" ".join(line.split()[1:]) for line in set.intersection(*seen))
 
 
 def differences(before: Mapping[str, list[str]], after: Mapping[str, list[str]]) -> list[str]:
