@@ -14,12 +14,14 @@ from master_setup.wants import Folder, Link, Venv, Want
 NAME = "program"
 SUMMARY = "the program, in a virtual environment of its own"
 COMMANDS: Final = ("graped", "grapecli", "grape-setup", "grape-image")
+COMPILERS: Final = ("build-essential", "libffi-dev", "python3-dev")
 BIN: Final = "/usr/local/bin"  # the .deb has links in /usr/bin
 
 
 def packages(facts: Facts, options: Options) -> Sequence[str]:
-    """Need what makes a virtual environment."""
-    return ("python3", "python3-venv")
+    """Need what makes a virtual environment, and on an architecture without all wheels what compiles the rest."""
+    builds = COMPILERS if _compiles(facts) and not facts.board.raspberry_os else ()
+    return ("python3", "python3-venv", *builds)
 
 
 def wants(facts: Facts, options: Options) -> Sequence[Want]:
@@ -46,3 +48,14 @@ def wants(facts: Facts, options: Options) -> Sequence[Want]:
         Link(path=program.LINK, target=f"venvs/{found.name}"),
         *links,
     ]
+
+
+def notes(facts: Facts, options: Options) -> Sequence[str]:
+    """Say where the set-up is not one that is tested whole."""
+    if not _compiles(facts):
+        return []
+    return [f"{facts.arch} by best effort: what has no wheel is fetched from piwheels or compiled here, unlocked."]
+
+
+def _compiles(facts: Facts) -> bool:
+    return facts.arch not in ("amd64", "arm64")
