@@ -56,7 +56,8 @@ def build_tree(
     faster = as_root and native.helps(recipe.arch)
     _check(recipe, into, runner, as_root=as_root)
     fetched = cache.fetch(recipe, runner, tell)
-    beside = into.absolute().parent if isinstance(into, Path) and as_root else None
+    near = into.absolute().parent if isinstance(into, Path) else cache.folder  # /tmp is small on many machines
+    beside = near if as_root else None  # the users of a namespace may be shut out there
     epoch = int(env.get("SOURCE_DATE_EPOCH") or fetched.epoch)
     with workshop(beside, runner, as_root=as_root) as work:
         repository = fetched.folder if as_root else _copied(fetched, work / "repository")

@@ -15,6 +15,7 @@ from graped.files import remove_tree
 from graped.runner import Runner
 
 PREFIX: Final = ".grape-image-"
+LARGE: Final = "/var/tmp"  # noqa: S108 - of a name nobody can guess; often /tmp is memory
 GONE_S: Final = 20.0
 REMOVED_S: Final = 600.0
 FRESH_S: Final = 60.0  # somebody may have made it just now, and not have locked it yet
@@ -22,8 +23,8 @@ FRESH_S: Final = 60.0  # somebody may have made it just now, and not have locked
 
 @contextmanager
 def workshop(beside: Path | None, runner: Runner, *, as_root: bool) -> Iterator[Path]:
-    """Give a folder in ``beside`` (None: where temporary files are); nothing of it is left, whatever happens."""
-    parent = Path(tempfile.gettempdir()) if beside is None else beside
+    """Give a folder in ``beside`` (None: where large temporary files are); nothing of it is left, whatever happens."""
+    parent = Path(os.environ.get("TMPDIR") or LARGE) if beside is None else beside
     sweep(parent, runner, as_root=as_root)
     work = Path(tempfile.mkdtemp(prefix=PREFIX, dir=parent))
     held = os.open(work, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
