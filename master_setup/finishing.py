@@ -6,6 +6,7 @@ each line does what is still to do. The lock is held until its end.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 from collections.abc import Collection, Sequence
@@ -133,6 +134,12 @@ def become(machine: Machine, lock: int) -> None:
         return
     os.set_inheritable(lock, True)
     os.execv("/bin/sh", ["/bin/sh", SCRIPT])  # noqa: S606  # a file of our own
+
+
+def drop_empty(machine: Machine) -> None:
+    """Take away a state folder with nothing in it, where there is no record: all that a run killed at once has made."""
+    with contextlib.suppress(OSError):
+        machine.path(STATE).rmdir()
 
 
 def refuse_mounts(machine: Machine) -> None:

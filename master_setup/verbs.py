@@ -205,7 +205,10 @@ def _refuse_what_is_dpkgs(recorded: options.Options, asked: Asked) -> None:
 
 def _finish(machine: Machine, found: Record, asked: Asked, lock: int, keep: frozenset[str]) -> None:
     """Go on as the script that ends a revert, where there is something to end."""
-    if asked.without or not machine.exists(finishing.STATE if asked.purge else record.FOLDER):
+    if asked.without:
+        return
+    if not machine.exists(finishing.STATE if asked.purge else record.FOLDER):
+        finishing.drop_empty(machine)
         return
     if asked.purge:  # also what an earlier revert has left
         finishing.refuse_mounts(machine)

@@ -53,6 +53,8 @@ def revert(
             text = finishing.script(there, finishing.leaving(there, found), keep=done.backups, purge=purge)
             finishing.write(there, text)
             finishing.become(there, lock)
+        else:
+            finishing.drop_empty(there)
         return done
     finally:
         os.close(lock)

@@ -87,3 +87,9 @@ def test_purge_asks_and_without_an_answer_does_nothing(fake: FakeDebian, capsys:
     assert fake.path("/var/lib/grape").exists()
     assert verbs.run(machine(fake), cli.parse(["revert", "--purge", "--yes"])) == verbs.FINE
     assert not fake.path("/var/lib/grape").exists()
+
+
+def test_a_run_killed_at_once_leaves_nothing(fake: FakeDebian) -> None:
+    fake.path("/var/lib/grape").mkdir()
+    assert verbs.run(machine(fake), cli.parse(["revert"])) == verbs.FINE
+    assert not fake.path("/var/lib/grape").exists()
