@@ -56,6 +56,11 @@ def from_json(raw: Mapping[str, object]) -> Options:
     return Options(**values)  # type: ignore[arg-type]
 
 
+def unpackaged(recorded: Options) -> Options:
+    """Return the options once the package is gone: what dpkg saw to is again for the steps to see to."""
+    return dataclasses.replace(recorded, packaged=False, packages=True, offline=False, wheelhouse="")
+
+
 def merged(recorded: Options, given: Mapping[str, object]) -> Options:
     """Return the recorded options with those that were given now. Users and keys add up; the rest is replaced."""
     values = dict(given)

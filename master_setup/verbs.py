@@ -184,6 +184,9 @@ def _revert(machine: Machine, asked: Asked) -> int:
         done = reverting.revert(machine, found, without=asked.without)
         if done.failed:
             raise GrapeError("; ".join(done.failed), hint="What could be undone is undone. Call revert again.")
+        if asked.given.get("packaged"):  # what stays of a package must not bind a later installation
+            found.options = options.unpackaged(found.options)
+            found.save()
         if asked.json:
             telling.out_json({"undone": done.undone, "kept": list(done.kept)})
         else:

@@ -15,7 +15,7 @@ from master_setup.deb.building import lay_out
 from master_setup.deb.contents import SETUP, Member
 from master_setup.lockfile import FOLDER
 from master_setup.options import Options, merged
-from master_setup.record import Record
+from master_setup.record import Record, load
 from master_setup.steps import STEPS
 from tests.setup.fake_debian import FakeDebian, machine
 
@@ -110,6 +110,7 @@ def test_revert_leaves_a_package_to_apt(fake: FakeDebian) -> None:
     with pytest.raises(RequestError, match="Debian package"):
         verbs.run(here, cli.parse(["revert", "--yes"]))
     assert verbs.run(here, cli.parse(["revert", "--yes", "--packaged", "--no-packages", "--without=config"])) == 0
+    assert not load(here).options.packaged  # ./master_setup/install may follow
 
 
 def test_a_purge_takes_accounts_that_came_with_grape(fake: FakeDebian) -> None:
