@@ -57,6 +57,7 @@ def files(wishes: Wishes, disk_id: int, config_lines: tuple[str, ...]) -> Iterat
     yield TreeLink(path="/etc/localtime", target=f"/usr/share/zoneinfo/{wishes.timezone}")
     yield _file("/etc/timezone", f"{wishes.timezone}\n")
     yield _file("/etc/systemd/network/80-grape-uplink.network", _uplink())
+    yield _file("/etc/systemd/system/systemd-networkd-wait-online.service.d/grape.conf", _online())
     yield TreeFile(path="/usr/lib/grape/first-boot", content=(FILES / "first-boot").read_bytes(), mode=0o755)
     for unit, mark in zip(UNITS, MARKS, strict=True):
         yield TreeFile(path=f"/etc/systemd/system/{unit}", content=(FILES / unit).read_bytes())
@@ -98,7 +99,13 @@ def leave_open() -> Iterator[tuple[str, ...]]:
 
 def _uplink() -> str:
     """Have any cable ask for an address. Files of Grape with a lower number come first, for the cluster's interface."""
-    return "# Made by Grape\n[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n\n[Link]\nRequiredForOnline=no\n"
+    return "# Made by Grape\n[Match]\nName=en* eth*\n\n[Network]\nDHCP=yes\n"
+
+
+def _online() -> str:
+    """Have the boot wait a little for an uplink, and go on without: a master may have none."""
+    program = "/lib/systemd/systemd-networkd-wait-online --any --timeout=15"
+    return f"# Made by Grape\n[Service]\nExecStart=\nExecStart=-{program}\n"
 
 
 def _file(path: str, text: str) -> TreeFile:
