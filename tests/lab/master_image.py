@@ -16,7 +16,7 @@ from tests.lab.packages import MASTER, master_packages
 
 PYTHON: Final = "3.11"  # of Debian 12
 NAME: Final = "grape.img.xz"
-BUILD_S: Final = 1500.0
+BUILD_S: Final = 3000.0
 # The short list, and little effort of xz: the same steps as ever, in minutes.
 OPTIONS: Final = (
     "--packages", "minimal", "--compress", "0", "--hostname", "grape", "--timezone", MASTER.timezone,

@@ -14,6 +14,7 @@ from tests.lab.debian import bare
 from tests.lab.grown import master
 from tests.lab.kernel.build import kernel
 from tests.lab.kernel.stub import i2c_stub
+from tests.lab.master_image import image
 from tests.lab.packages import slave_packages
 from tests.lab.roots import RECIPES, root
 from tests.lab.wheelhouse import wheelhouse
@@ -24,7 +25,8 @@ def main() -> None:
     if trouble := binfmt.register():
         print(f"programs of arm64 will not run: {trouble}", file=sys.stderr)
     roots = (partial(root, name) for name in RECIPES)
-    makers: list[Callable[[], Path]] = [kernel, i2c_stub, *roots, bare, archive, wheelhouse, master, slave_packages]
+    makers: list[Callable[[], Path]] = [kernel, i2c_stub, *roots, bare, archive, wheelhouse, master]
+    makers += [slave_packages, image]
     for make in makers:
         started = time.monotonic()
         path = make()
