@@ -41,12 +41,15 @@ class Before:
 def _settled(machine: BareMachine, units: tuple[str, ...]) -> Mapping[str, list[str]]:
     """Wait until these units run and nothing changes any more, and give what the machine is doing then."""
     deadline = time.monotonic() + SETTLED_S
-    now, last = doing(machine.do), None
-    while now != last or not all(_active(machine, unit) for unit in units):
+    last = None
+    while True:
+        ready = all(_active(machine, unit) for unit in units)  # asked first: what is seen below is later
+        now = doing(machine.do)
+        if ready and now == last:
+            return now
         assert time.monotonic() < deadline, f"{machine.name} does not settle: {differences(last or {}, now)}"
+        last = now
         time.sleep(PAUSE_S)
-        now, last = doing(machine.do), now
-    return now
 
 
 def _active(machine: BareMachine, unit: str) -> bool:
