@@ -79,7 +79,7 @@ def card(lab: Run, made: MasterImage) -> Card:
     return Card(path=path, boot_at=boot["start"] * 512)
 
 
-def test_what_was_built(made: MasterImage, card: Card) -> None:
+def test_what_was_built(made: MasterImage) -> None:
     packages = re.search(r"minimal list, (\d+) packages: (.*)", made.said)
     assert packages is not None
     print(packages[0])  # the list
