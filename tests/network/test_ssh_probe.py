@@ -181,4 +181,4 @@ def test_hosts_that_are_no_node_are_answers_in_time(
     deadline = time.monotonic() + PATIENCE_S
     while threading.active_count() > threads and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert threading.active_count() == threads, "paramiko's thread has ended"
+    assert threading.active_count() <= threads, "paramiko's thread has ended"  # one of before may have ended too
