@@ -11,8 +11,13 @@ from master_setup.man import roff
 
 def commands(root: click.Group, name: str) -> str:
     """Give a subsection for every command, groups before what is in them. Options that all take are told apart."""
-    context = click.Context(root, info_name=name)
+    context = context_of(root, name)
     return "".join(_tree(root, context, common={opt for param in root.params for opt in param.opts}))
+
+
+def context_of(command: click.Command, name: str, parent: click.Context | None = None) -> click.Context:
+    """Give the context that a command has when it is called: its settings say, for one, which options ask for help."""
+    return click.Context(command, info_name=name, parent=parent, **command.context_settings)
 
 
 def options(command: click.Command, context: click.Context, without: Collection[str] = ()) -> str:
@@ -31,7 +36,7 @@ def _tree(group: click.Group, context: click.Context, common: Collection[str]) -
         command = group.get_command(context, word)
         if command is None or command.hidden:
             continue
-        inner = click.Context(command, info_name=word, parent=context)
+        inner = context_of(command, word, context)
         usage = " ".join(command.collect_usage_pieces(inner))
         body = roff.docstring(command.help or command.short_help or "")
         without = {*common, *(option for option in inner.help_option_names)}

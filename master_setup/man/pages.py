@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import click
-
 from grapecli import exits
 from grapecli.app import cli
 from graped.__main__ import _parser as graped_parser
@@ -56,7 +54,7 @@ def _graped() -> str:
 
 
 def _grapecli() -> str:
-    context = click.Context(cli, info_name="grapecli")
+    context = of_click.context_of(cli, "grapecli")
     about = "Members of group `grape` may use it; that is close to being root on this machine."
     return (
         roff.head("grapecli", 1, "power, boot and watch a rack of single-board computers")
