@@ -79,10 +79,10 @@ def card(lab: Run, made: MasterImage) -> Card:
     return Card(path=path, boot_at=boot["start"] * 512)
 
 
-def test_what_was_built(made: MasterImage) -> None:
+def test_what_was_built(made: MasterImage, record_property: pytest.RecordProperty) -> None:
     packages = re.search(r"minimal list, (\d+) packages: (.*)", made.said)
     assert packages is not None
-    print(packages[0])  # the list
+    record_property("summary", f"image of a master: {packages[0]}")
     assert {"raspi-firmware", "linux-image-arm64", "python3-venv", "dnsmasq-base"} <= set(packages[2].split())
     for phase in ("install", "initramfs", "boot partition", "root partition", "compress", "checksum"):
         assert phase in made.said
@@ -112,7 +112,9 @@ def test_a_pi_finds_what_it_needs(card: Card) -> None:
     assert {"rw", "rootwait", "fsck.repair=yes", "net.ifnames=0"} <= set(words)
 
 
-def test_it_boots_to_a_graped_that_answers(lab: Run, made: MasterImage, card: Card) -> None:
+def test_it_boots_to_a_graped_that_answers(
+    lab: Run, made: MasterImage, card: Card, record_property: pytest.RecordProperty
+) -> None:
     network = Network(lab)
     place = network.place("laptop", address="10.77.0.9/24")
     machine = Virt(network, "grape", "52:54:00:00:77:01", card.path, _boot(lab, card))
@@ -122,7 +124,8 @@ def test_it_boots_to_a_graped_that_answers(lab: Run, made: MasterImage, card: Ca
     login.wait(LOGIN_S)
     login_s = time.monotonic() - started_s
     login.do(ANSWERS, timeout_s=READY_S)
-    print(f"login after {login_s:.0f} s, an answer of graped after {time.monotonic() - started_s:.0f} s")
+    answered = f"login after {login_s:.0f} s, an answer of graped after {time.monotonic() - started_s:.0f} s"
+    record_property("summary", f"image of a master: {answered}")
 
     seen = _seen(login)
     assert "worker-0-" in seen["status"]

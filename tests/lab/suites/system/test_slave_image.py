@@ -80,7 +80,9 @@ def logged_in(cluster: Cluster, command: str) -> list[str]:
                 raise
 
 
-def test_a_slave_is_built_offline_and_boots(cluster: Cluster, masked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_slave_is_built_offline_and_boots(
+    cluster: Cluster, masked: Path, record_property: pytest.RecordProperty
+) -> None:
     assert cluster.master.do("ip", "route", "show", "default") == ""  # no way out of the cluster
     began = time.monotonic()
     words = ("--arch", "amd64", "--packages", "minimal", "--kernel", KERNEL, "--file", f"{masked}:/etc/systemd/system")
@@ -108,10 +110,6 @@ def test_a_slave_is_built_offline_and_boots(cluster: Cluster, masked: Path, caps
     installed = told["packages"]
     assert set(SLAVE.packages) <= set(installed)
     assert cluster.rack.trouble() == []
-    with capsys.disabled():
-        print(
-            f"\nslave of {len(installed)} packages, {image['size_bytes'] / 1e6:.0f} MB: built offline, imported and",
-            end=" ",
-        )
-        print(f"prepared in {built_s:.0f} s, up {up_s:.0f} s after power on.", end=" ")
-        print(f"Asked for: {' '.join(SLAVE.packages)}", end=" ")
+    told_of = f"slave of {len(installed)} packages, {image['size_bytes'] / 1e6:.0f} MB"
+    times = f"built offline, imported and prepared in {built_s:.0f} s, up {up_s:.0f} s after power on"
+    record_property("summary", f"{told_of}: {times}; asked for: {' '.join(SLAVE.packages)}")
