@@ -80,7 +80,8 @@ def add_common(to: argparse.ArgumentParser, *, arch: str) -> None:
     debian.add_argument("--packages", choices=("minimal", "full"), default="full", help="how much (default: full)")
     debian.add_argument("--package", metavar="NAME", action="append", default=[], help="one more; repeatable")
     building = to.add_argument_group("building")
-    building.add_argument("--cache", metavar="DIR", type=Path, default=default_folder(), help="(default: %(default)s)")
+    places = "(default: /var/cache/grape/image, or ~/.cache/grape/image of who is not root)"  # the same for everybody
+    building.add_argument("--cache", metavar="DIR", type=Path, default=default_folder(), help=places)
     building.add_argument("--offline", action="store_true", help="use no network: everything is in the cache")
     progress = ("auto", "lines", "json", "none")
     building.add_argument("--progress", choices=progress, default="auto", help="how to tell it, on stderr")
