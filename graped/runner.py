@@ -149,7 +149,8 @@ class SubprocessRunner:
                 left_s = deadline - self._clock()
                 if left_s <= 0:
                     raise _too_late(name, timeout_s)
-                if not _read_once(selector, min(left_s, LOOK_S)) and child.poll() is not None:
+                ended = child.poll() is not None  # asked first: what it said before its end is in the pipes by now
+                if not _read_once(selector, min(left_s, LOOK_S)) and ended:
                     break  # something that it left behind holds a pipe open
                 if len(heard.stdout) > self._limit:
                     raise CommandFailed(f"{name} wrote more than {self._limit} bytes and was stopped")

@@ -135,3 +135,8 @@ def test_stdout_can_go_elsewhere_however_long_it_is(tmp_path: Path) -> None:
         said = sh("head -c 100000 /dev/zero; echo noise >&2", runner=runner, stdout=out.fileno(), on_line=print)
     assert said == ""
     assert (tmp_path / "out").stat().st_size == 100_000
+
+
+def test_the_last_words_of_a_program_that_was_silent_until_a_look_are_heard() -> None:
+    for pause_s in (0.0985, 0.0995, 0.1, 0.1005, 0.1985, 0.2):
+        assert sh(f"sleep {pause_s}; printf end") == "end"
