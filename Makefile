@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
 
-.PHONY: demo test check lint bench lab-netboot lab-system lock wheelhouse deb man clean
+.PHONY: demo test check lint bench lab-netboot lab-system lab-swarm lock wheelhouse deb man clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -33,6 +33,10 @@ lab-netboot: $(TESTS)  ## boot nodes in the lab: real servers, boot ROMs, real k
 lab-system: $(TESTS)  ## install Grape on fresh machines with systemd (root, Debian)
 	$(BIN)/python -m tests.lab.prepare
 	timeout --signal=INT --kill-after=60 900 $(BIN)/python -m pytest -n 2 --dist worksteal --durations=15 tests/lab/suites/system
+
+lab-swarm: $(TESTS)  ## real Docker engines in a real swarm, on machines that a rack switches (root, Debian)
+	$(BIN)/python -m tests.lab.prepare
+	timeout --signal=INT --kill-after=60 600 $(BIN)/python -m pytest --durations=15 tests/lab/suites/swarm
 
 lint: $(TESTS)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

@@ -9,6 +9,7 @@ StrategyWord = Literal["overlay", "btrfs", "reflink", "copy", "ephemeral"]
 WantedStrategyWord = Literal["auto", "overlay", "btrfs", "reflink", "copy", "ephemeral"]
 ModelWord = Literal["3b", "3b+", "4", "5", "pxe"]
 BootWord = Literal["network", "local"]
+RoleWord = Literal["worker", "manager"]
 ChangeWord = Literal["added", "removed", "changed", "meta"]
 CheckWord = Literal["ok", "warning", "failed", "skipped"]
 

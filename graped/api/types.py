@@ -16,6 +16,7 @@ from graped.api.netboot_types import Image as Image
 from graped.api.netboot_types import Kept as Kept
 from graped.api.netboot_types import ModelWord as ModelWord
 from graped.api.netboot_types import NodeChanges as NodeChanges
+from graped.api.netboot_types import RoleWord as RoleWord
 from graped.api.netboot_types import Root as Root
 from graped.api.netboot_types import StrategyWord as StrategyWord
 from graped.api.netboot_types import WantedStrategyWord as WantedStrategyWord
@@ -116,6 +117,7 @@ class Node:
     model: ModelWord | None = None  # as configured, else as its requests tell
     image: str | None = None
     strategy: WantedStrategyWord | None = None
+    role: RoleWord | None = None  # in the Docker swarm, as configured
     job: int | None = None  # the open job that works on it
 
 

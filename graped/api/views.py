@@ -94,6 +94,7 @@ def _served(state: State, slot: SlotId, device: Device | None, counts: BootCount
     return {
         "address": None if address is None else str(address),
         "boot": device.boot.value,
+        "role": device.role.value,
         "model": model.value if model else None,
         "image": (device.image or net.image) if networked else None,
         "strategy": (device.strategy or net.strategy).value if networked else None,

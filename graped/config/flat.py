@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import MISSING, dataclass, fields, is_dataclass
 from enum import Enum
 from functools import cache
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 from typing import Any, Final, get_args, get_type_hints
 
@@ -53,7 +53,7 @@ def plain(value: object) -> Any:
             return {str(plain(key)): plain(item) for key, item in value.items()}
         case Enum():
             return value.value
-        case Path() | IPv4Address():  # an IPv4Interface is one too, and says its network
+        case Path() | IPv4Address() | IPv4Network():  # an IPv4Interface is one too, and says its network
             return str(value)
         case Set():
             return sorted((plain(item) for item in value), key=repr)

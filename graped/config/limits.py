@@ -13,6 +13,7 @@ from graped.config.expected import Expected, absolute, count, number, text
 
 LONGEST_SOCKET_PATH: Final = 107  # bytes, without the closing zero. Source: unix(7), sun_path
 _HOST_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.IGNORECASE | re.ASCII)  # RFC 1123, 2.1
+_VERSION: Final = re.compile(r"[0-9]{1,4}(?:\.[0-9]{1,4}){0,2}", re.ASCII)
 _GROUP: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]{0,31}", re.ASCII)
 
 
@@ -49,6 +50,7 @@ LIMITS: Final[dict[type, dict[str, Any]]] = {
         "image": net_values.IMAGE,
         "strategy": types.Strategy,
         "docker_gb": _DOCKER_GB,
+        "role": types.Role,
     },
     types.Stack: {
         "driver": Annotated[str, Expected("the name of a driver")],
@@ -139,5 +141,32 @@ LIMITS: Final[dict[type, dict[str, Any]]] = {
         "user": text(_GROUP, "the name of a user"),
         "port": count(1, 65_535, "a TCP port"),
         "authorized_keys": net_values.PUBLIC_KEYS,
+    },
+    types.Docker: {
+        "advertise": net_values.ADDRESS,
+        "data_path": net_values.ADDRESS,
+        "address_pool": net_values.POOL,
+        "subnet_bits": count(8, 29, "the length of a prefix"),
+        "heartbeat_s": number(1, 60, _seconds),
+        "min_version": text(_VERSION, "a version such as 20.10"),
+        "install": _FLAG,
+        "debs": net_values.FOLDER,
+        "drain_s": number(0, 86_400, _seconds),
+        "forget_s": number(0, 1e9, _seconds),
+        "master_tasks": _FLAG,
+        "take_over": _FLAG,
+        "retry_s": number(0, 3600, _seconds, above=True),
+        "retry_max_s": number(0, 86_400, _seconds, above=True),
+        "registry": _FLAG,
+        "registry_port": count(1, 65_535, "a TCP port"),
+        "elastic": types.Elastic,
+    },
+    types.Elastic: {
+        "active": _FLAG,
+        "nodes": Annotated[str, Field(min_length=1, max_length=1000), Expected("a node set such as @stack:0")],
+        "min_nodes": count(0, 96),
+        "max_nodes": count(0, 96),
+        "quiet_s": number(0, 1e9, _seconds, above=True),
+        "max_watts": number(0, 100_000, _watts, above=True),
     },
 }

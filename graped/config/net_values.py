@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from ipaddress import AddressValueError, IPv4Address, IPv4Interface, NetmaskValueError
+from ipaddress import AddressValueError, IPv4Address, IPv4Interface, IPv4Network, NetmaskValueError
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
 
@@ -101,6 +101,9 @@ def _each(item: Any) -> Any:
 ADDRESS: Final = Annotated[str, AfterValidator(_address), Expected("an IPv4 address of one host, such as 10.77.0.15")]
 ADDRESSES: Final = Annotated[
     _each(Annotated[str, AfterValidator(_address)]), Expected("a list of IPv4 addresses of single hosts")
+]
+POOL: Final = Annotated[
+    _each(Annotated[str, AfterValidator(IPv4Network)]), Expected("a list of IPv4 networks such as 10.200.0.0/16")
 ]
 NETWORK: Final = Annotated[
     str,

@@ -8,6 +8,7 @@ from typing import Final
 
 from graped.config.board_rules import judge_board
 from graped.config.claims import Claim, once
+from graped.config.docker_rules import judge_docker
 from graped.config.findings import Findings, Path, dotted, shown
 from graped.config.netboot_rules import judge_netboot
 from graped.config.pin_rules import one_use_of_a_pin
@@ -33,6 +34,7 @@ def judge(config: Config, drivers: Mapping[str, DriverSpec], findings: Findings,
     _limits_in_order(config, findings)
     _budget_holds_a_node(config, findings)
     judge_netboot(config, findings, ranks)
+    judge_docker(config, findings)
     if not config.cluster.stacks and not findings.problems:
         findings.warnings.append("cluster.stacks: no stack is configured, so there is nothing to switch")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Interface
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,13 @@ class Boot(StrEnum):
     LOCAL = "local"  # its own SD card or disk
 
 
+class Role(StrEnum):
+    """What a node is in the Docker swarm."""
+
+    WORKER = "worker"
+    MANAGER = "manager"  # one of three or five, together with the master
+
+
 class Strategy(StrEnum):
     """How a node gets a root of its own from a shared image."""
 
@@ -65,6 +72,7 @@ class Device:
     image: str | None = None  # "bookworm" (its newest version) or "bookworm@3f9c2a"; default netboot.image
     strategy: Strategy | None = None  # default netboot.strategy
     docker_gb: float | None = None  # a volume for /var/lib/docker; default netboot.docker_gb
+    role: Role = Role.WORKER  # in the Docker swarm
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -236,6 +244,41 @@ class Ssh:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Elastic:
+    """When grape_docker switches nodes on and off by what the swarm has to do."""
+
+    active: bool = False
+    nodes: str = "@all"  # a node set: whom it may switch
+    min_nodes: int = 0  # of these stay on
+    max_nodes: int = 96
+    quiet_s: float = 300.0  # a node without tasks for so long is switched off
+    max_watts: float | None = None  # expected draw of all that is on; None: only the stacks' budgets count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Docker:
+    """What grape_docker does; graped only judges it and hands it out."""
+
+    advertise: IPv4Address | None = None  # the master's in the swarm; default: netboot.address
+    data_path: IPv4Address | None = None  # for what containers say to each other; default: advertise
+    address_pool: tuple[IPv4Network, ...] = ()  # of overlay networks; default: Docker's own
+    subnet_bits: int = 24  # of each network out of the pool
+    heartbeat_s: float = 5.0  # of nodes to the managers: three that stay out, and a node is down
+    min_version: str = "20.10"
+    install: bool = True  # install Docker on nodes that have none
+    debs: Path | None = None  # Debian packages on the master to install it from; default: the node's own sources
+    drain_s: float = 90.0  # how long a node's tasks may take to be elsewhere before its power goes
+    forget_s: float = 300.0  # the entry of a node that is off goes after so long
+    master_tasks: bool = True  # the master takes tasks too
+    take_over: bool = False  # nodes that are in another swarm
+    retry_s: float = 5.0  # a node that failed is tried again after so long, then at growing intervals
+    retry_max_s: float = 300.0
+    registry: bool = False  # nodes trust and use the registry of the master
+    registry_port: int = 5000
+    elastic: Elastic = Elastic()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Config:
     """Everything, validated."""
 
@@ -250,6 +293,7 @@ class Config:
     temperature: Temperature = Temperature()
     netboot: Netboot = Netboot()
     ssh: Ssh = Ssh()
+    docker: Docker = Docker()
 
     def address_of(self, key: int) -> int:
         """The address of a stack on its bus (0-7)."""

@@ -13,7 +13,7 @@ import pytest
 from graped.config import flat
 from graped.config.check import check
 from graped.config.load import load
-from graped.config.types import Config, Deadlines, Device, Prepare, Stack
+from graped.config.types import Config, Deadlines, Device, Elastic, Prepare, Stack
 from graped.hardware.drivers import registry
 
 from .test_render import run
@@ -35,7 +35,9 @@ def test_the_sample_loads_and_comments_out_nothing_but_defaults(tmp_path: Path) 
     assert sample.config == uncommented.config
     silent = {key for key, value, source in uncommented.values if source == "default" and value is not None}
     said = {"cluster.stacks.1.driver", "cluster.stacks.1.shunt_ohms"}  # at stack 0
-    assert silent == said | {f"cluster.stacks.0.devices.{slot}.boot" for slot in (1, 5)}  # at slot 0
+    assert silent == said | {
+        f"cluster.stacks.0.devices.{slot}.{key}" for slot in (1, 5) for key in ("boot", "role")
+    }  # at slot 0
 
 
 def rows(title: str) -> dict[str, str]:
@@ -47,9 +49,10 @@ def rows(title: str) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("title", "cls", "apart"),
     [
-        *((name, cls, {"stacks", "deadlines", "prepare"}) for name, cls in SECTIONS.items()),
+        *((name, cls, {"stacks", "deadlines", "prepare", "elastic"}) for name, cls in SECTIONS.items()),
         ("netboot.deadlines", Deadlines, set()),
         ("netboot.prepare", Prepare, set()),
+        ("docker.elastic", Elastic, set()),
         ("cluster.stacks.N", Stack, {"devices", "options"}),
         ("cluster.stacks.N.devices.S", Device, set()),
     ],

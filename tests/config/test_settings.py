@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from graped.config import files, settings
 from graped.config.check import show
 from graped.config.load import Loaded
-from graped.config.types import Boot, Device, Model, Strategy
+from graped.config.types import Boot, Device, Model, Role, Strategy
 from graped.errors import ConfigError
 from graped.model import SlotId
 
@@ -161,6 +161,7 @@ values = st.fixed_dictionaries(
         "strategy": st.sampled_from([*(strategy.value for strategy in Strategy), None]),
         "model": st.sampled_from([*(model.value for model in Model), None]),
         "boot": st.sampled_from([*(boot.value for boot in Boot), None]),
+        "role": st.sampled_from([*(role.value for role in Role), None]),
     },
 )
 

@@ -1,0 +1,1 @@
+"""grape_docker: a Docker swarm that equals the set of nodes that are up."""

@@ -1,0 +1,1 @@
+"""What grape_docker decides: pure functions of what is."""
