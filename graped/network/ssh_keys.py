@@ -27,6 +27,7 @@ SSH_PORT: Final = 22
 HOST_KEY_KINDS: Final = ("ed25519", "ecdsa")  # the second for an SSH without the first; RSA takes a Pi seconds to make
 CLUSTER_KEY: Final = "cluster_key"
 KNOWN_HOSTS: Final = "known_hosts"
+PINNED: Final = "pinned"
 HEADER: Final = "# Written by graped: changes are lost.\n"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,252}", re.ASCII)
 
@@ -73,16 +74,34 @@ class KeyRing:
     def host_keys(self, node: str) -> Path:
         """The folder with a node's ``ssh_host_*_key`` files, made at the first call and kept for ever.
 
-        A node that gets a new root keeps them, so that nobody is asked about a changed key. Raises ValueError.
+        A node that gets a new root keeps them, so that nobody is asked about a changed key. A pin of other keys ends
+        with it: the node now shows these. Raises ValueError.
         """
         with self._lock:
             path = self._host_folder(node)
+            self._pin_of(node).unlink(missing_ok=True)
             if not path.exists():
                 self._make_host_keys(path, node)
             return path
 
+    def pin(self, node: str, keys: tuple[str, ...]) -> bool:
+        """Trust a node that brings host keys of its own: "type base64" each; return whether anything changed.
+
+        Raises ValueError where one is no public key.
+        """
+        for key in keys:
+            if not _is_public(key):
+                raise ValueError(f"not a public key: {key!r}")
+        with self._lock:
+            path = self._pin_of(node)
+            self._open_folder()
+            path.parent.mkdir(mode=0o755, exist_ok=True)
+            return write_atomic(path, "".join(f"{key}\n" for key in keys))
+
     def public_keys(self, node: str) -> tuple[str, ...]:
         """The pinned keys of a node as "type base64", the one to show first; () where none are pinned."""
+        with contextlib.suppress(FileNotFoundError):
+            return tuple(self._pin_of(node).read_text().splitlines())
         found = (_public(self._host_folder(node) / _file_of(kind)) for kind in HOST_KEY_KINDS)
         return tuple(" ".join(path.read_text().split()[:2]) for path in found if path.exists())
 
@@ -95,6 +114,7 @@ class KeyRing:
         """Drop a node's keys: the next ones are new."""
         with self._lock:
             path = self._host_folder(node)
+            self._pin_of(node).unlink(missing_ok=True)
             gone = self._hosts / f".partial-{secrets.token_hex(4)}"
             with contextlib.suppress(FileNotFoundError):
                 os.rename(path, gone)  # never half the keys
@@ -116,6 +136,9 @@ class KeyRing:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._folder.chmod(0o755)  # known_hosts is read by everybody, whatever our umask is
         return self._folder
+
+    def _pin_of(self, node: str) -> Path:
+        return self._folder / PINNED / self._host_folder(node).name
 
     def _host_folder(self, node: str) -> Path:
         if not _NAME.fullmatch(node):
@@ -153,6 +176,16 @@ def fingerprint_of(public_key: str) -> str:
     """Digest a "type base64" key as OpenSSH does. Pure."""
     blob = base64.b64decode(public_key.split()[1])
     return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+
+
+def _is_public(key: str) -> bool:
+    """Say whether this is "type base64" whose two halves agree. Source: RFC 4253, 6.6."""
+    kind, _, data = key.partition(" ")
+    try:
+        blob = base64.b64decode(data, validate=True)
+    except ValueError:
+        return False
+    return bool(kind) and blob.startswith(len(kind).to_bytes(4, "big") + kind.encode())
 
 
 def _file_of(kind: str) -> str:

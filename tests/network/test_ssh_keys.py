@@ -160,3 +160,39 @@ def test_every_node_has_one_line_for_each_key(nodes: list[KnownNode]) -> None:
     assert len(lines) == len(nodes)
     assert all(line.endswith(KEY) and len(line.split()) == 3 for line in lines)
     assert fingerprint_of(KEY).startswith("SHA256:")
+
+
+OWN = (
+    "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIHLZ+LeIHnOUaTxTsyoyzP6pgyHFuJJZQxDqC4QjTvWp",
+    "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAAAQQ==",
+)
+
+
+def test_a_node_that_brings_its_own_keys_is_pinned_until_it_gets_ours(ring: KeyRing) -> None:
+    assert ring.public_keys(NODE) == ()
+    assert ring.pin(NODE, OWN)
+    assert not ring.pin(NODE, OWN)
+    assert ring.public_keys(NODE) == OWN
+    assert ring.fingerprint(NODE) == fingerprint_of(OWN[0])
+    assert ring.pin(NODE, OWN[:1])
+    assert ring.public_keys(NODE) == OWN[:1]
+    ring.host_keys(NODE)
+    assert not set(ring.public_keys(NODE)) & set(OWN)
+
+
+def test_a_pin_is_forgotten_with_the_node(ring: KeyRing) -> None:
+    ring.pin(NODE, OWN)
+    ring.forget(NODE)
+    assert ring.public_keys(NODE) == ()
+
+
+@pytest.mark.parametrize("key", ["", "ssh-ed25519", "ssh-ed25519 ?", OWN[0] + " comment", OWN[0] + "\nssh-rsa AAAA"])
+def test_what_is_no_public_key_is_not_pinned(ring: KeyRing, key: str) -> None:
+    with pytest.raises(ValueError, match="not a public key"):
+        ring.pin(NODE, (key,))
+    assert ring.public_keys(NODE) == ()
+
+
+def test_a_pin_stays_below_the_key_ring(ring: KeyRing) -> None:
+    with pytest.raises(ValueError, match="name"):
+        ring.pin("../worker", OWN)
