@@ -259,6 +259,58 @@ class DriverTimeout(DriverError):
     """A power driver's command was stopped because it did not end in its time."""
 
 
+# --- SSH to the nodes -----------------------------------------------------------------------------------
+
+
+class SshError(GrapeError):
+    """Nobody could log in on a node, or what was done there broke off. ``fields["node"]`` names it."""
+
+    code = "ssh"
+    title = "A node cannot be reached by SSH"
+
+
+class Untrusted(SshError):
+    """No host key is pinned for the node: nobody knows who would answer."""
+
+    code = "untrusted"
+    title = "The node's host key is not known"
+
+
+class HostKeyChanged(SshError):
+    """Somebody answers with a host key that is not the pinned one. ``fields["key"]``: the key shown, "" unknown."""
+
+    code = "host_key_changed"
+    title = "The node shows another host key"
+
+
+class SshRefused(SshError):
+    """The machine is there, and nobody listens on the port."""
+
+    code = "ssh_refused"
+    title = "The node's SSH port is closed"
+
+
+class SshDenied(SshError):
+    """The node does not let us in: neither our key nor the password is good there."""
+
+    code = "ssh_denied"
+    title = "The node does not let us in"
+
+
+class SshTimeout(SshError):
+    """Nothing came back in time, or there is no way to the address."""
+
+    code = "ssh_timeout"
+    title = "The node does not answer"
+
+
+class SshFailed(SshError):
+    """Anything else: no SSH at the other end, no common algorithms, a connection that broke off."""
+
+    code = "ssh_failed"
+    title = "SSH to the node failed"
+
+
 # --- the machine --------------------------------------------------------------------------------------
 
 

@@ -33,6 +33,7 @@ _STATUS: tuple[tuple[type[errors.GrapeError], int], ...] = (
     (errors.HardwareError, 503),
     (errors.ServerError, 503),
     (errors.CommandFailed, 503),
+    (errors.SshError, 503),
     (errors.TimedOut, 504),
 )
 

@@ -9,15 +9,13 @@ import socket
 import time
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-if TYPE_CHECKING:
-    import paramiko
+from graped.network.ssh_login import ask_only_for
 
 BANNER_BYTES: Final = 255  # RFC 4253, 4.2: a version line is no longer
 LOOK_S: Final = 0.02
 _NO_ROUTE: Final = frozenset({errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EHOSTDOWN, errno.ENETDOWN})
-_RSA: Final = ("rsa-sha2-512", "rsa-sha2-256")  # how a key of type ssh-rsa signs today, RFC 8332
 _log: Final = logging.getLogger("graped.network.ssh_probe.transport")
 _log.disabled = True  # paramiko tells each dead host with a traceback; here that is an ordinary answer
 
@@ -114,7 +112,7 @@ def _exchange(connection: socket.socket, banner: str, expected: tuple[str, ...],
     transport.banner_timeout = transport.handshake_timeout = left_s  # each has a timer of its own, 15 s by default
     try:
         if expected:
-            _ask_only_for(transport, expected)
+            ask_only_for(transport, expected)
         transport.start_client(timeout=left_s)
         shown = transport.get_remote_server_key()  # raises where the exchange did not end in time
     except paramiko.ssh_exception.IncompatiblePeer as error:
@@ -142,13 +140,3 @@ def _judge(banner: str, key: str, expected: tuple[str, ...]) -> Probe:
     return Probe(
         found=Found.WRONG_KEY, banner=banner, key_matches=False, key=key, error="its host key is not the pinned one"
     )
-
-
-def _ask_only_for(transport: paramiko.Transport, expected: tuple[str, ...]) -> None:
-    """Ask for keys of the pinned types alone: a host with one more key would else show that one."""
-    types = [one.split()[0] for one in expected]
-    options = transport.get_security_options()
-    wanted = [name for kind in types for name in (_RSA if kind == "ssh-rsa" else (kind,))]
-    known = [name for name in wanted if name in options.key_types]
-    if known:
-        options.key_types = known
