@@ -170,6 +170,14 @@ class Service:
         self._engine.post(ConfigChanged(config=live(self._running(), self._loaded.config)))
         self._engine.post(settings_fault(self._loaded))
 
+    def set_roles(self, slots: tuple[SlotId, ...], role: str | None) -> None:
+        """Set what nodes are in the Docker swarm; None: as the files say. Raises: ConfigError."""
+        self.set_devices({slot: {"role": role} for slot in slots})
+        for slot in slots:
+            name = self._running().node_name(slot)
+            words = f"is to be a {role} of the swarm" if role else "is in the swarm what the configuration files say"
+            self.journal.append("node.role", f"{name} {words}", node=name, fields={"role": role})
+
     def _judge(self) -> tuple[ConfigReport, Loaded | None]:
         try:
             loaded = self._source.load()

@@ -37,6 +37,15 @@ class PowerRequest(BaseModel):
     off_s: Annotated[float, Field(ge=0, le=3600)] | None = None
 
 
+class NodesRole(BaseModel):
+    """Set what nodes are in the Docker swarm; "" goes back to what the configuration files say."""
+
+    model_config = _STRICT
+
+    nodes: Nodes
+    role: types.RoleWord | Literal[""]
+
+
 class SimFault(BaseModel):
     """A fault for the simulated rack, which gives it an id; what is left out fits everything."""
 

@@ -9,11 +9,20 @@ from typing import Any
 
 from graped.api.types import ConfigReport, ConfigValue, ConfigView, SimDisplay, SimFault
 from graped.clock import SystemClock
-from graped.config.types import Cluster, Config, Device, Poll, PowerPolicy, Stack
+from graped.config.types import Cluster, Config, Device, Poll, PowerPolicy, Role, Stack
 from graped.core import step
 from graped.core.chore import Chore
 from graped.core.effects import SwitchPort
-from graped.core.events import MetersRead, PortRead, PortSwitched, PortUnread, StackFound, StageSeen, SwitchEnd
+from graped.core.events import (
+    ConfigChanged,
+    MetersRead,
+    PortRead,
+    PortSwitched,
+    PortUnread,
+    StackFound,
+    StageSeen,
+    SwitchEnd,
+)
 from graped.core.jobs import Job, Outcome, Result, Step
 from graped.core.state import Remembered, State
 from graped.engine import Engine
@@ -170,6 +179,15 @@ class Rack:
 
     def plan_power(self, verb: Verb, slots: tuple[SlotId, ...], **how: Any) -> Any:
         return self.engine.plan_power(verb, slots, **how)
+
+    def set_roles(self, slots: tuple[SlotId, ...], role: str | None) -> None:
+        stacks = dict(self.config.cluster.stacks)
+        for slot in slots:
+            devices = stacks[slot.stack].devices
+            device = replace(devices[slot.slot], role=Role(role or "worker"))
+            stacks[slot.stack] = replace(stacks[slot.stack], devices={**devices, slot.slot: device})
+        self.config = replace(self.config, cluster=replace(self.config.cluster, stacks=stacks))
+        self.engine.post(ConfigChanged(config=self.config))
 
     def config_view(self) -> ConfigView:
         value = ConfigValue(key="cluster.name", value="test", source="default")

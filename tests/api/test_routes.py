@@ -290,3 +290,19 @@ def test_a_thousand_slots(tmp_path: Path) -> None:
             client.get("/v1/nodes")
         assert (time.process_time() - began) / 50 < 0.05
         assert client.get("/v1/nodeset", nodes="@slots")["folded"] == "worker-[0-166]-[0-5]"
+
+
+def test_a_role_is_set_and_shown(served: Served, client: Client) -> None:
+    done = client.post("/v1/nodes/role", {"nodes": "worker-0-[0-1]", "role": "manager"})
+    _fits(types.NodeSet, done)
+    assert done["names"] == ["worker-0-0", "worker-0-1"]
+    assert {node["name"] for node in client.get("/v1/nodes") if node["role"] == "manager"} == set(done["names"])
+    client.post("/v1/nodes/role", {"nodes": ["worker-0-0"], "role": ""})
+    assert client.get("/v1/nodes/worker-0-0")["role"] == "worker"
+
+
+@pytest.mark.parametrize(("nodes", "role", "status"), [("worker-0-5", "worker", 409), ("worker-0-0", "leader", 422)])
+def test_a_role_that_cannot_be_is_refused(served: Served, client: Client, nodes: str, role: str, status: int) -> None:
+    with pytest.raises(ApiError) as refused:
+        client.post("/v1/nodes/role", {"nodes": nodes, "role": role})
+    assert refused.value.status == status
