@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any, Final
 
-from graped.api.types import ConfigValue
 from grape_docker.model import Elastic, Settings
+from graped.api.types import ConfigValue
 
 _PREFIX: Final = "docker."
 _ELASTIC: Final = "docker.elastic."

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
+from grape_docker.model import Elastic, Settings
+from grape_docker.settings import read
 from graped.api.types import ConfigValue
 from graped.config import types as config
 from graped.config.flat import flatten
-from grape_docker.model import Elastic, Settings
-from grape_docker.settings import read
 
 
 def handed_out(configured: config.Config) -> tuple[ConfigValue, ...]:
