@@ -19,6 +19,8 @@ WANTED: Final = (
     "dnsmasq-base", "dnsmasq", "chrony", "nftables", "iptables", "docker.io",
     "nfs-ganesha nfs-ganesha-vfs", "nfs-kernel-server", "rpcbind", "nfs-common",
     "openssh-client", "openssh-server", "sudo", "dbus", "i2c-tools", "gpiod",
+    # a swarm: its registry; a clock that is wrong
+    "docker-registry", "faketime libfaketime",
     # who may be in charge of its network
     "network-manager", "systemd-resolved", "ifupdown", "wpasupplicant", "systemd-timesyncd",
     # images
