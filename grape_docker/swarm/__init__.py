@@ -1,0 +1,1 @@
+"""The swarm, seen and changed from the master by the Docker SDK."""
