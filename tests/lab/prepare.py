@@ -17,6 +17,8 @@ from tests.lab.kernel.stub import i2c_stub
 from tests.lab.master_image import image
 from tests.lab.packages import slave_packages
 from tests.lab.roots import RECIPES, root
+from tests.lab.swarm_roots import swarm_root
+from tests.lab.swarm_seed import seed
 from tests.lab.wheelhouse import wheelhouse
 
 
@@ -26,7 +28,7 @@ def main() -> None:
         print(f"programs of arm64 will not run: {trouble}", file=sys.stderr)
     roots = (partial(root, name) for name in RECIPES)
     makers: list[Callable[[], Path]] = [kernel, i2c_stub, *roots, bare, archive, wheelhouse, master]
-    makers += [slave_packages, image]
+    makers += [slave_packages, image, partial(swarm_root, "slave"), partial(swarm_root, "master"), seed]
     for make in makers:
         started = time.monotonic()
         path = make()

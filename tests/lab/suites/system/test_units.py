@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from tests.lab.bootrom import Board, Loop, Rom
+from tests.lab.cluster import stacks_of
 from tests.lab.machines import Pi, Uml
 from tests.lab.network import Network
 from tests.lab.run import Run
-from tests.lab.suites.system.served import NODE, STATE, VENV, Served
+from tests.lab.served import NODE, STATE, VENV, Served
 from tests.netboot.images.building import boot_files, disk_image, portrait, rich_tree
 from tests.netboot.images.tiny import tiny_root
 
@@ -34,7 +35,7 @@ def test_units(lab: Run, tmp_path: Path, record_property: pytest.RecordProperty)
     network, loop = Network(lab), Loop()
     lab.at_end(loop.close)
     pi = Pi(network, loop, BOARD, "pi-0", kernel=Uml(network, "uml-0", BOARD.mac))
-    master = Served(lab, network, {ONE: BOARD.mac, SPARE: "dc:a6:32:00:00:01"})
+    master = Served(lab, network, stacks_of({ONE: BOARD.mac, SPARE: "dc:a6:32:00:00:01"}))
     steps: tuple[Callable[[], None], ...] = (
         lambda: begin(master, pi),
         lambda: the_sandbox_is_closed_as_far_as_its_job_allows(master),

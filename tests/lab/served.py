@@ -17,7 +17,7 @@ from typing import Any, Final
 from graped.api.client import Client
 from graped.errors import Unreachable
 from tests.lab import grown
-from tests.lab.cluster import PREFIX, address, stacks_of
+from tests.lab.cluster import PREFIX, address
 from tests.lab.machines.bare_machine import CLUSTER, SOURCE, BareMachine
 from tests.lab.network import Network
 from tests.lab.rack import RACK_SOCKET, Powered, Slot, Switches, nodes_file
@@ -25,7 +25,7 @@ from tests.lab.roots import root
 from tests.lab.run import Run
 from tests.lab.ssh import Key, Login
 
-UNITS: Final = Path(__file__).parents[4] / "master_setup/files/units"
+UNITS: Final = Path(__file__).parents[2] / "master_setup/files/units"
 VENV: Final = "/opt/grape/venv"
 LIBRARIES: Final = "/srv/libraries"
 NODE: Final = "/srv/node"  # a tree to import
@@ -78,24 +78,41 @@ PAUSE_S: Final = 0.05
 
 
 class Served:
-    """``slots`` are things with the MAC addresses of ``devices``; ``more`` is appended to the configuration."""
+    """``stacks`` says what is where (:func:`tests.lab.cluster.stacks_of`), ``more`` is the rest of its configuration.
 
-    def __init__(self, run: Run, network: Network, devices: Mapping[Slot, str], more: str = "") -> None:
+    ``base`` is the root file system of another master, ``programs`` are those of Grape that it has.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        network: Network,
+        stacks: str,
+        more: str = NETBOOT,
+        *,
+        base: Path | None = None,
+        programs: tuple[str, ...] = ("graped", "grapecli"),
+    ) -> None:
         self.key = Key(run)
         shown = ((Path(sysconfig.get_path("purelib")), LIBRARIES), (root("node"), NODE))
-        self.machine = BareMachine(run, cluster=network, base=grown.master(), shown=shown)
-        self.config = stacks_of(devices) + NETBOOT + f'[ssh]\nauthorized_keys = ["{self.key.public}"]\n' + more
+        self.machine = BareMachine(run, cluster=network, base=base or grown.master(), shown=shown)
+        self.config = stacks + more + f'[ssh]\nauthorized_keys = ["{self.key.public}"]\n'
+        self._programs = programs
         self._run = run
         self.switches: Switches
 
     def start(self, slots: Mapping[Slot, Powered]) -> None:
         """Install, boot, start graped, and wait until its servers are up."""
+        self.begin(slots)
+        self.wait_served()
+
+    def begin(self, slots: Mapping[Slot, Powered]) -> None:
+        """Install, boot, and start graped."""
         self._install(nodes_file(slots))
         self.machine.boot()
         self._bind_devices()
         self.machine.do("systemctl", "restart", "graped")
         self._follow(slots)
-        self.wait_served()
 
     def reboot(self, slots: Mapping[Slot, Powered]) -> None:
         """Boot it again. The simulated rack is one of its processes, so all slots lose their power."""
@@ -151,7 +168,7 @@ class Served:
         programs = tree / VENV.lstrip("/") / "bin"
         programs.mkdir()
         (programs / "python").symlink_to("/usr/bin/python3")
-        for name in ("graped", "grapecli"):
+        for name in self._programs:
             (programs / name).write_text(PROGRAM.format(venv=VENV, name=name))
             (programs / name).chmod(0o755)
         for unit in UNITS.glob("*.service"):

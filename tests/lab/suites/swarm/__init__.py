@@ -1,0 +1,1 @@
+"""grape_docker with real Docker engines in a real swarm."""
