@@ -128,7 +128,8 @@ class Hold:
     name: str
     job: int
     verb: str
-    deadline: float
+    since: float
+    deadline: float  # then graped goes on without us
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -188,6 +189,7 @@ class TaskFact:
     state: str
     desired: str
     error: str = ""
+    slot: int = 0  # which of a replicated service's tasks it is: its replacement has the same number
     everywhere: bool = False  # of a global service: it goes with its node, and is no reason to keep one on
     max_per_node: int = 0  # Spec.Placement.MaxReplicas; 0: any number
     constraints: tuple[str, ...] = ()  # Spec.Placement.Constraints
@@ -279,6 +281,7 @@ class Retry:
     """How often a node failed in a row, when it may be tried again, and under which circumstances it failed."""
 
     failures: int = 0
+    failed_at: float = 0.0
     next_at: float = 0.0
     circumstances: str = ""
     trouble: Trouble | None = None
@@ -289,6 +292,7 @@ class Memory:
     """What is remembered of one node, on disk, over leaving and joining again."""
 
     own_id: str | None = None  # the entry it said was its own when it joined last
+    joined_at: float = 0.0
     address: str | None = None  # where it was then
     settled_id: str | None = None  # the entry that ``labels`` and ``availability`` were read from, or given back to
     labels: Mapping[str, str] = field(default_factory=dict)  # people's
