@@ -49,6 +49,12 @@ class NodeApi(docker.APIClient):
         """Begin the connection that the first request will use. Raises: SshError."""
         self._early.append(self._dial_node())
 
+    def hang_up(self) -> None:
+        """Drop what was begun: it was answered by an engine that is another one now, or by none."""
+        while self._early:
+            self._early.pop().close()
+        self.mount("http://", _Adapter(self._dial))
+
     def _dial(self) -> paramiko.Channel:
         return self._early.pop() if self._early else self._dial_node()
 

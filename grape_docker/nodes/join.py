@@ -64,10 +64,12 @@ class _Joining:
             self._did(clock.repair(self._node, machine, self._wall))
         if storage.needs_volume(machine):
             self._did(storage.mount_volume(self._node, machine))
+            self._api.hang_up()
             machine = look_at_machine(self._node, self._wall)
         storage.check_room(machine.data)
         if not machine.docker:
             self._did(install.install(self._node, machine, self._wishes, self._tell))
+            self._api.hang_up()
             machine = look_at_machine(self._node, self._wall)
         if machine.hostname != self._node.name:
             self._did(naming.rename(self._node, machine.hostname))
@@ -76,6 +78,7 @@ class _Joining:
             self._did(trusting.tell_node(self._node, machine, self._invite.registry))
         if machine.service not in {"active", ""}:
             self._did(running.start(self._node, machine))
+            self._api.hang_up()
         return machine
 
     def _engine(self) -> Engine:

@@ -12,7 +12,7 @@ from graped.errors import CommandFailed
 START_S: Final = 120.0  # a Pi that boots from NFS; its job may wait for the network
 _START: Final = """systemctl reset-failed docker.service 2>/dev/null
 timeout 110 systemctl start docker.service 2>/dev/null && exit 0
-why=$(journalctl -u docker.service -n 50 -o cat --no-pager 2>/dev/null |
+why=$(journalctl _SYSTEMD_UNIT=docker.service -n 50 -o cat --no-pager 2>/dev/null |
     grep -i 'failed to\\|fatal\\|unable to' | tail -n 1)
 echo "${why:-systemctl start docker.service failed, and its journal does not say why}" >&2
 exit 1"""

@@ -18,7 +18,7 @@ SETTLE_S: Final = 15.0
 LOOK_S: Final = 0.1
 _FAILED: Final = (DockerException, requests.RequestException, OSError)
 _CAUSES: Final = (
-    (("invalid join token", "join token"), Code.TOKEN),
+    (("join token", "does not match fingerprint"), Code.TOKEN),
     (("certificate has expired", "not yet valid"), Code.CLOCK),
     (
         ("connection refused", "no route to host", "deadline exceeded", "i/o timeout", "unreachable",

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
+from grape_docker.registry.trust import Trust
+
 Tell = Callable[[str], None]  # takes one line for people: "docker: installing docker.io"
 
 
@@ -24,15 +26,6 @@ class Wishes(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RegistryTrust:
-    """What a node needs to use the master's registry."""
-
-    address: str  # "10.0.0.1:5000"
-    ca_pem: str
-    mirror: bool = True  # plain names ("redis:7") come from it too
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Invite:
     """What a node is told to come into the swarm; made anew for each attempt, so that its token is the valid one."""
 
@@ -40,7 +33,7 @@ class Invite:
     token: str = field(repr=False)
     swarm_id: str
     node_ids: frozenset[str] = frozenset()  # of all entries of the swarm
-    registry: RegistryTrust | None = None
+    registry: Trust | None = None
 
 
 class Membership(StrEnum):

@@ -62,8 +62,8 @@ def without_mirror(text: str, mirror: str) -> str | None:
     wanted = [each for each in mirrors if _bare(each) != _bare(mirror)]
     if wanted == mirrors:
         return None
-    rest = {key: value for key, value in found.items() if key != MIRRORS}
-    return _rendered({**rest, MIRRORS: wanted} if wanted else rest)
+    # An empty list stays: at a reload dockerd forgets no mirror where the file does not name the key.
+    return _rendered({**found, MIRRORS: wanted})
 
 
 def _parsed(text: str) -> dict[str, object]:
