@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +32,8 @@ from graped.hardware.protocols import Edge, Gpio
 from graped.model import Fault, SlotId, Stage
 from graped.notify import Notifier
 from graped.pollers import Pollers
+from graped.provision.access import Access
+from graped.provision.chores import Chores
 from graped.service import Service, Source, settings_fault
 from graped.store.store import Store
 
@@ -189,9 +191,12 @@ class _Daemon:
         pollers.post = report
         pollers.verified = lambda key: reading.value if (reading := engine.state.stacks[key].reading) else None
         simulator = RackSimulator(ground.control) if ground.control else None
+        chores = Chores(engine)
+        access = Access(engine, chores, store.journal, self.clock, ground.is_real, ground.simulated)
         service = Service(
-            engine=engine, store=store, clock=self.clock, source=self.source, loaded=self.loaded, simulator=simulator
-        )
+            engine=engine, store=store, clock=self.clock, source=self.source, loaded=self.loaded, simulator=simulator,
+            access=access,
+        )  # fmt: skip
         store.on_fault = lambda fault: engine.post(_store_fault(fault))
         engine.post(_store_fault(store.fault))
         engine.post(settings_fault(self.loaded))
@@ -199,17 +204,18 @@ class _Daemon:
             store.journal.append("job.interrupted", f"job {job.id} was interrupted: graped had stopped", job=job.id)
         store.journal.append("daemon.started", f"graped {__version__} started", fields={"pid": os.getpid()})
         self._signals(service)
-        provisioning = self._provision(engine, store, service, ground)
+        provisioning = self._provision(engine, store, service, chores, access)
         end_stages = self._watch_stages(engine, ground)
         display = self._display(engine, store, ground)
         try:
-            await self._tasks(engine, service, pollers, display, listener, ground.resources.gpio, provisioning)
+            parts = {"network boot": provisioning.run} if provisioning is not None else {}
+            parts |= {"display": display.run, "SSH to the nodes": access.run}
+            await self._tasks(engine, service, pollers, listener, ground.resources.gpio, parts)
         finally:
             log.info("stopped; every slot stays as it is")
             store.journal.append("daemon.stopped", "graped stopped; every slot stays as it is")
             end_stages()
-            if provisioning is not None:
-                await provisioning.close()
+            await chores.close()
             self.lanes.close()
         return engine
 
@@ -218,19 +224,16 @@ class _Daemon:
         engine: Engine,
         service: Service,
         pollers: Pollers,
-        display: DisplayService,
         listener: Listener,
         gpio: Gpio | None,
-        provisioning: Provisioning | None,
+        parts: Mapping[str, Callable[[], Awaitable[None]]],
     ) -> None:
         """Run everything until ``stop``; the API and the engine end by themselves, the rest is cancelled."""
         background = [
             asyncio.create_task(pollers.run()),
-            asyncio.create_task(_kept("display", display.run)),
             asyncio.create_task(self._watch_heat(engine, gpio)),
+            *(asyncio.create_task(_kept(name, run)) for name, run in parts.items()),
         ]
-        if provisioning is not None:
-            background.append(asyncio.create_task(_kept("network boot", provisioning.run)))
         turning = asyncio.create_task(engine.run(self.stop))
         main = [asyncio.create_task(server.serve_on(server.build_app(service), listener, self.stop)), turning]
         self.notifier.send("READY=1", f"STATUS=serving {len(self.config.cluster.stacks)} stacks")
@@ -248,7 +251,9 @@ class _Daemon:
             if isinstance(error, Exception):
                 raise error
 
-    def _provision(self, engine: Engine, store: Store, service: Service, ground: bottom.Bottom) -> Provisioning | None:
+    def _provision(
+        self, engine: Engine, store: Store, service: Service, chores: Chores, access: Access
+    ) -> Provisioning | None:
         """Begin netbooting where it is wanted; a simulation starts servers only when told to."""
         if self.options.simulate and not self.options.sim_netboot:
             return None
@@ -256,7 +261,7 @@ class _Daemon:
 
         if not is_wanted(self.config):
             return None
-        made = Provisioning(engine, store.journal, self.clock, service.set_devices, ground.is_real, ground.simulated)
+        made = Provisioning(engine, store.journal, self.clock, service.set_devices, chores, access)
         service.provision = made.netboot
         return made
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from graped import __version__
-from graped.api.backend import Provision
+from graped.api.backend import Access, Provision
 from graped.api.simulator import RackSimulator
 from graped.api.types import ConfigReport, ConfigValue, ConfigView
 from graped.clock import Clock
@@ -90,6 +90,7 @@ class Service:
         source: Source,
         loaded: Loaded,
         simulator: RackSimulator | None,
+        access: Access,
         provision: Provision | None = None,
     ) -> None:
         self._engine = engine
@@ -98,6 +99,7 @@ class Service:
         self._loaded = loaded
         self.clock = clock
         self.simulator = simulator
+        self.access = access
         self.provision = provision
         self.version = __version__
         self.started = clock.monotonic()

@@ -116,6 +116,16 @@ class Provision(Protocol):
     async def doctor(self) -> Sequence[types.Check]: ...
 
 
+class Access(Protocol):
+    """How nodes are met by SSH, and whose keys they accept; there whether netbooting is on or off."""
+
+    async def ssh(self, slot: SlotId) -> types.NodeSsh: ...
+    async def client_keys(self) -> Sequence[types.ClientKey]: ...  # by name
+    async def set_client_key(self, name: str, public_key: str, *, by: str) -> types.ClientKey: ...
+    async def remove_client_key(self, name: str, *, by: str) -> types.ClientKey: ...  # raises NotFound
+    async def install_client_key(self, name: str, slots: Sequence[SlotId], *, by: str) -> Chore: ...  # NotFound
+
+
 class Backend(Protocol):
     """The daemon behind the API. Reads never wait for hardware."""
 
@@ -133,6 +143,8 @@ class Backend(Protocol):
     def simulator(self) -> Simulator | None: ...
     @property
     def provision(self) -> Provision | None: ...  # None: netbooting is off and nothing is stored
+    @property
+    def access(self) -> Access: ...
     @property
     def version(self) -> str: ...
     @property

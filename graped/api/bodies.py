@@ -5,15 +5,23 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from graped.api import types
 from graped.api.nodesets import PATTERN
+from graped.config.net_values import public_key
 
 
 def _whole(value: object) -> object:
     """Take 64.0 for 64: JSON knows one kind of number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _public_key(line: str) -> str:
+    try:
+        return public_key(line)
+    except ValueError:
+        raise ValueError("expected a public key of OpenSSH without options, such as ssh-ed25519 AAAA... name") from None
 
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -44,6 +52,28 @@ class NodesRole(BaseModel):
 
     nodes: Nodes
     role: types.RoleWord | Literal[""]
+
+
+ClientName = Annotated[
+    str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,47}$"), Field(examples=["grape_docker"])
+]
+
+
+class KeySet(BaseModel):
+    """Give the public key of a program that logs in on nodes: one line of OpenSSH without options."""
+
+    model_config = _STRICT
+
+    name: ClientName
+    public_key: Annotated[str, StringConstraints(max_length=2048), AfterValidator(_public_key)]
+
+
+class KeyInstall(BaseModel):
+    """Have running nodes accept a key."""
+
+    model_config = _STRICT
+
+    nodes: Nodes
 
 
 class SimFault(BaseModel):

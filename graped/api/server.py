@@ -16,7 +16,21 @@ from graped.api.backend import Backend
 from graped.api.gate import Gate
 from graped.api.listener import Listener, listen
 from graped.api.peer import PeerProtocol
-from graped.api.routes import cluster, config, doctor, events, images, jobs, meters, metrics, nodes, power, roots, sim
+from graped.api.routes import (
+    cluster,
+    config,
+    doctor,
+    events,
+    images,
+    jobs,
+    meters,
+    metrics,
+    nodes,
+    power,
+    roots,
+    sim,
+    ssh,
+)
 from graped.api.snapshots import Snapshots
 
 STOP_S = 2.0  # what is still being answered then is cut
@@ -34,7 +48,7 @@ def build_app(backend: Backend) -> FastAPI:
     app.state.backend = backend
     app.state.snapshots = Snapshots(backend.clock, simulated=backend.simulator is not None)
     app.state.stopping = asyncio.Event()
-    for topic in (roots, nodes, cluster, power, jobs, images, meters, events, config, doctor, sim, metrics):
+    for topic in (roots, nodes, cluster, power, jobs, images, meters, events, config, doctor, sim, metrics, ssh):
         app.router.routes.extend(topic.router.routes)  # flat: one table, so that a 405 can name every method
     app.add_middleware(Gate)
     problems.install(app)

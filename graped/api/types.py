@@ -24,6 +24,8 @@ from graped.api.netboot_types import Workspace as Workspace
 from graped.api.sim_types import SimDisplay as SimDisplay
 from graped.api.sim_types import SimFault as SimFault
 from graped.api.sim_types import SimKnob as SimKnob
+from graped.api.ssh_types import ClientKey as ClientKey
+from graped.api.ssh_types import NodeSsh as NodeSsh
 
 PowerWord = Literal["on", "off", "unknown"]
 WantedWord = Literal["on", "off"]
@@ -33,7 +35,7 @@ StackWord = Literal["starting", "ok", "degraded", "missing", "unknown"]
 OutcomeWord = Literal["queued", "running", "done", "completed_with_errors", "failed", "cancelled", "interrupted"]
 JobKindWord = Literal[
     "power", "image.import", "image.prepare", "image.exec", "image.verify", "image.commit",
-    "node.set", "node.reset", "node.snapshot", "node.rollback", "node.drop",
+    "node.set", "node.reset", "node.snapshot", "node.rollback", "node.drop", "node.keys",
 ]  # fmt: skip
 ResultWord = Literal["done", "failed", "cancelled", "superseded", "interrupted"]
 
@@ -113,6 +115,7 @@ class Node:
     late: str = ""
     late_hint: str = ""
     address: str | None = None
+    trusted: bool | None = None  # whether its host key is pinned; None: it has no address
     boot: BootWord | None = None  # None: no device is configured
     model: ModelWord | None = None  # as configured, else as its requests tell
     image: str | None = None

@@ -93,6 +93,7 @@ def _served(state: State, slot: SlotId, device: Device | None, counts: BootCount
     networked = device.boot is Boot.NETWORK
     return {
         "address": None if address is None else str(address),
+        "trusted": None if address is None else slot in state.trusted,
         "boot": device.boot.value,
         "role": device.role.value,
         "model": model.value if model else None,

@@ -23,6 +23,7 @@ class ChoreKind(StrEnum):
     NODE_SNAPSHOT = "node.snapshot"
     NODE_ROLLBACK = "node.rollback"
     NODE_DROP = "node.drop"
+    NODE_KEYS = "node.keys"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -137,6 +137,13 @@ class SlotsWatched:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodesTrusted:
+    """Of which nodes a host key is pinned: all of them."""
+
+    slots: frozenset[SlotId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PowerAsked:
     """Somebody asks for power to be switched. Targets are expanded, known slots."""
 
@@ -263,6 +270,7 @@ Event = (
     | StageSeen
     | BootSeen
     | SlotsWatched
+    | NodesTrusted
     | PowerAsked
     | ChoreBegun
     | ChoreMoved

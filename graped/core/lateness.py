@@ -9,6 +9,7 @@ from graped.core.state import BootCounts, SlotState
 from graped.model import SlotId, Stage
 
 BOOT_ROM_TRIES: Final = 5  # DISCOVERs of a Pi 3B, 5 s apart; then it halts. Source: raspberrypi/documentation, boot-net
+UNTRUSTED: Final = "untrusted"  # how the evidence begins of a node that answers, and whose host key is not pinned
 _STAGES: Final = (Stage.POWERED, Stage.DHCP, Stage.TFTP, Stage.KERNEL, Stage.ROOT)
 _PI_3: Final = frozenset({Model.PI3B, Model.PI3BPLUS})
 _NAMES: Final = {Model.PI3B: "Pi 3B", Model.PI3BPLUS: "Pi 3B+", Model.PI4: "Pi 4", Model.PI5: "Pi 5", Model.PXE: "PXE"}
@@ -49,6 +50,8 @@ def why_late(config: Config, slot: SlotId, device: Device, state: SlotState) -> 
     """Say why a node is probably late in its stage, and what to do."""
     name, counts = config.node_name(slot), state.boot
     model = device.model or counts.model
+    if device.boot is Boot.LOCAL and state.stage_reason.startswith(UNTRUSTED):
+        return "answers by SSH, and its host key is not pinned", f"grapecli node trust {name}"
     if device.boot is Boot.LOCAL:
         return (
             "does not answer by SSH: its own disk has no system, or SSH is off in it",

@@ -132,6 +132,7 @@ class State:
     counts: Counts = Counts()
     remembered: Remembered = Remembered()
     watched: frozenset[SlotId] = frozenset()  # whose boot stages somebody tells; nothing waits for the others
+    trusted: frozenset[SlotId] = frozenset()  # nodes whose host key is pinned
     wake: float | None = None  # when a Tick is due at the latest
     next_job: int = 1
     next_token: int = 1

@@ -22,6 +22,7 @@ from graped.core.events import (
     GuardsChanged,
     GuardsLetGo,
     MetersRead,
+    NodesTrusted,
     OverTemperature,
     PortRead,
     PortSwitched,
@@ -100,6 +101,8 @@ def _take(draft: Draft, event: Event) -> None:
             boot.boot_seen(draft, event)
         case SlotsWatched():
             boot.watch(draft, event)
+        case NodesTrusted():
+            _nodes_trusted(draft, event)
         case PowerAsked():
             asking.accept(draft, event)
         case CancelAsked():
@@ -137,6 +140,12 @@ def _config_changed(draft: Draft, config: Config) -> None:
     stacks = {key: new.get(key, stack) for key, stack in old.items()}
     draft.config = draft.other["config"] = replace(config, cluster=replace(config.cluster, stacks=stacks))
     draft.visible = True
+
+
+def _nodes_trusted(draft: Draft, event: NodesTrusted) -> None:
+    if event.slots != draft.before.trusted:
+        draft.other["trusted"] = event.slots
+        draft.visible = True
 
 
 def _power_on_held(draft: Draft, event: PowerOnHeld) -> None:

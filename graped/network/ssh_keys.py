@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from graped.files import remove_tree, sync_folder, write_atomic
+from graped.network.client_keys import ClientKeys
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -49,6 +50,7 @@ class KeyRing:
         self._folder = folder
         self._hosts = folder / "hosts"
         self._lock = threading.Lock()
+        self._clients = ClientKeys(folder / "clients")
 
     def recover(self) -> tuple[str, ...]:
         """Remove half-made keys; call at the start, when nobody makes any. Return the names of what was removed."""
@@ -97,6 +99,11 @@ class KeyRing:
             self._open_folder()
             path.parent.mkdir(mode=0o755, exist_ok=True)
             return write_atomic(path, "".join(f"{key}\n" for key in keys))
+
+    @property
+    def clients(self) -> ClientKeys:
+        """The keys of programs that log in by their own."""
+        return self._clients
 
     def public_keys(self, node: str) -> tuple[str, ...]:
         """The pinned keys of a node as "type base64", the one to show first; () where none are pinned."""

@@ -50,15 +50,20 @@ class Probe:
         return self.found is Found.UP
 
 
-def probe(address: str, port: int, expected_keys: tuple[str, ...], timeout_s: float) -> Probe:
+def probe(
+    address: str, port: int, expected_keys: tuple[str, ...], timeout_s: float, *, connect_s: float | None = None
+) -> Probe:
     """Ask one host; blocks for at most about ``timeout_s``. ``expected_keys`` are "type base64"; () pins nothing.
+
+    ``connect_s``: how long it may take to connect, where less than ``timeout_s``: for a host that is just starting, a
+    fresh try comes sooner than TCP's own next one.
 
     The key exchange is done, so that a host must own the key that it shows; nobody logs in. OpenSSH 9.8 and later
     shut out who connects without logging in more often than about once a second: ask every two seconds at most.
     """
     deadline = time.monotonic() + timeout_s
     try:
-        with socket.create_connection((address, port), timeout_s) as connection:
+        with socket.create_connection((address, port), connect_s or timeout_s) as connection:
             return _greet(connection, expected_keys, deadline)
     except OSError as error:
         return _no_connection(error)

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import io
 import threading
+from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -71,15 +72,22 @@ class Chores:
         return self._begin(kind, subject, lambda running: work(running.work), by=by, slots=slots, turn=self._turn)
 
     def start_each(
-        self, kind: ChoreKind, subject: str, each: Callable[[SlotId, Work], str], slots: tuple[SlotId, ...], *, by: str
+        self,
+        kind: ChoreKind,
+        subject: str,
+        each: Callable[[SlotId, Work], str],
+        slots: tuple[SlotId, ...],
+        *,
+        by: str,
+        at_once: int = 1,
     ) -> Chore:
         """Have ``each`` done for one node after the other; a node that fails does not keep the others from theirs.
 
+        With ``at_once`` for so many at the same time: for work in which nodes are waited for, not the master's disk.
         What it returns is told of the node. The chore ends as ``completed_with_errors`` where some nodes failed.
         """
-        return self._begin(
-            kind, subject, lambda running: self._each(running, each, slots), by=by, slots=slots, turn=self._turn
-        )  # fmt: skip
+        call = lambda running: self._each(running, each, slots, at_once)  # noqa: E731
+        return self._begin(kind, subject, call, by=by, slots=slots, turn=self._turn)
 
     async def start_upload(
         self,
@@ -218,22 +226,52 @@ class Chores:
         threading.Thread(target=run, name=f"job {running.id}", daemon=True).start()
         return end
 
-    def _each(self, running: _Running, each: Callable[[SlotId, Work], str], slots: tuple[SlotId, ...]) -> str:
-        """Work on one node after the other (in the thread)."""
-        for slot in slots:
+    def _each(
+        self, running: _Running, each: Callable[[SlotId, Work], str], slots: tuple[SlotId, ...], at_once: int
+    ) -> str:
+        """Work on all nodes (in the thread)."""
+        waiting = deque(slots)
+        if at_once == 1:
+            self._next(running, each, waiting)
+            return ""
+        others = [
+            threading.Thread(target=self._next_quietly, args=(running, each, waiting), daemon=True)
+            for _ in range(min(at_once, len(slots)))
+        ]
+        for other in others:
+            other.start()
+        for other in others:
+            while other.is_alive():
+                running.work.check()
+                other.join(TELL_S)
+        return ""
+
+    def _next_quietly(self, running: _Running, each: Callable[[SlotId, Work], str], waiting: deque[SlotId]) -> None:
+        with contextlib.suppress(Cancelled, Stopping):  # whoever waits for all sees it, too
+            self._next(running, each, waiting)
+
+    def _next(self, running: _Running, each: Callable[[SlotId, Work], str], waiting: deque[SlotId]) -> None:
+        """Work on one node after the other, as long as one waits (in a thread)."""
+        while True:
+            try:
+                slot = waiting.popleft()
+            except IndexError:
+                return
             running.slot = slot
             running.work.check()
+            self._from_thread(ChoreMoved(chore=running.id, progress=running.work.progress, slot=slot))
             try:
                 self._node_ended(running, slot, Result.DONE, each(slot, running.work))
             except Cancelled:
                 raise
             except Exception as error:
                 self._node_ended(running, slot, Result.FAILED, failure_of(error, running.id).message)
-        return ""
 
     def _node_ended(self, running: _Running, slot: SlotId, result: Result, reason: str) -> None:
         """Tell the end of one node (in the thread)."""
-        event = ChoreNodeEnded(chore=running.id, slot=slot, result=result, reason=reason)
+        self._from_thread(ChoreNodeEnded(chore=running.id, slot=slot, result=result, reason=reason))
+
+    def _from_thread(self, event: ChoreMoved | ChoreNodeEnded) -> None:
         with contextlib.suppress(RuntimeError):  # the loop has ended
             self._loop.call_soon_threadsafe(self._engine.post, event)
 

@@ -11,6 +11,7 @@ from graped.config.types import Config
 from graped.engine import Engine
 from graped.model import SlotId
 from graped.netboot.plan import folder
+from graped.provision.access import Access
 from graped.provision.chores import Chores
 from graped.provision.doctor import Doctor
 from graped.provision.edges import build
@@ -30,7 +31,7 @@ def is_wanted(config: Config) -> bool:
 
 
 class Provisioning:
-    """Made in the event loop's thread. ``real`` tells which slots hold machines, not made-up nodes."""
+    """Made in the event loop's thread, with the long work and the keys of the daemon."""
 
     def __init__(
         self,
@@ -38,14 +39,13 @@ class Provisioning:
         journal: Journal,
         clock: Clock,
         set_devices: Callable[[Settings], None],
-        real: Callable[[SlotId], bool],
-        simulated: frozenset[SlotId],
+        chores: Chores,
+        access: Access,
     ) -> None:
         loop = asyncio.get_running_loop()
         config = engine.state.config
         self._engine = engine
-        self._chores = Chores(engine)
-        edges = build(config, SubprocessRunner(output_limit_bytes=OUTPUT_BYTES), clock.wall)
+        edges = build(config, SubprocessRunner(output_limit_bytes=OUTPUT_BYTES), clock.wall, access.keys)
         state = lambda: engine.state  # noqa: E731
 
         def pin(slot: SlotId, image: str) -> None:  # in a thread
@@ -55,11 +55,11 @@ class Provisioning:
         rivals = Rivals(lambda: engine.state.config, clock)
         self._steward = Steward(edges, engine, clock, rivals, lambda slots, by: self.netboot.make_roots(slots, by=by))
         self._steward.hold()
-        self._watch = Watch(state, engine.post, journal, edges.keys, clock, real, simulated)
+        self._watch = Watch(state, engine.post, journal, clock, access.living.addresses)
         self.netboot = Netboot(
             edges=edges,
             steward=self._steward,
-            chores=self._chores,
+            chores=chores,
             work=work,
             state=state,
             clock=clock,
@@ -73,10 +73,6 @@ class Provisioning:
             group.create_task(self._steward.run())
             if self._engine.state.config.netboot.active:  # a change of it needs a restart
                 group.create_task(self._watch.run())
-
-    async def close(self) -> None:
-        """End long work; servers and roots stay as they are."""
-        await self._chores.close()
 
 
 async def _call(set_devices: Callable[[Settings], None], settings: Settings) -> None:

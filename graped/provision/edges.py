@@ -44,7 +44,7 @@ class Edges:
     former_nfs: NfsBackend | None  # the server of a former configuration, where it may still hold the port
 
 
-def build(config: Config, runner: Runner, wall: Callable[[], float]) -> Edges:
+def build(config: Config, runner: Runner, wall: Callable[[], float], keys: KeyRing | None = None) -> Edges:
     """Put the edges together as the configuration says; nothing is started or changed yet."""
     at, net = folder(config), config.netboot
     systemd = net.supervisor is Supervisor.SYSTEMD
@@ -59,7 +59,7 @@ def build(config: Config, runner: Runner, wall: Callable[[], float]) -> Edges:
         images=images,
         workspaces=Workspaces(at / "workspaces", images),
         roots=Roots(at, images, mounts, runner, wall, server=net.nfs),
-        keys=KeyRing(config.store.state_dir / "ssh"),
+        keys=keys or KeyRing(config.store.state_dir / "ssh"),
         servers=servers,
         units=units_of(config),
         dnsmasq=Dnsmasq(servers, runner),

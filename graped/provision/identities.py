@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
+from graped.config.addresses import address_of
 from graped.config.types import Config
+from graped.model import SlotId
 from graped.netboot.plan import NetPlan, NodePlan
 from graped.netboot.roots.identity import Identity
 from graped.netboot.roots.volumes import volume_folder, volume_fstab
@@ -21,7 +23,7 @@ def identity_of(node: NodePlan, plan: NetPlan, config: Config, keys: KeyRing) ->
         machine_id=machine_id(keys.public_keys(node.name)),
         master=plan.master.ip,
         host_keys=host_keys,
-        authorized_keys=(keys.cluster_public_key(), *config.ssh.authorized_keys),
+        authorized_keys=(keys.cluster_public_key(), *config.ssh.authorized_keys, *keys.clients.all().values()),
         fstab=volume,
         ntp=tuple(map(str, plan.ntp)),
     )
@@ -32,9 +34,14 @@ def machine_id(public_keys: tuple[str, ...]) -> str:
     return hashlib.sha256("\n".join(("machine-id", *public_keys)).encode()).hexdigest()[:32]
 
 
-def known_nodes(plan: NetPlan, port: int) -> tuple[KnownNode, ...]:
-    """Name every node as ``known_hosts`` does."""
+def known_nodes(config: Config) -> tuple[KnownNode, ...]:
+    """Name every node that has an address as ``known_hosts`` does."""
+    slots = [
+        SlotId(key, slot) for key, stack in sorted(config.cluster.stacks.items()) for slot in sorted(stack.devices)
+    ]
+    there = [(config.node_name(slot), address_of(config, slot)) for slot in slots]
     return tuple(
-        KnownNode(name=node.name, addresses=(node.address,), port=port, aliases=(f"{node.name}.{plan.domain}",))
-        for node in plan.nodes
+        KnownNode(name=name, addresses=(at,), port=config.ssh.port, aliases=(f"{name}.{config.netboot.domain}",))
+        for name, at in there
+        if at is not None
     )

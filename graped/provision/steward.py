@@ -260,7 +260,7 @@ class Steward:
         with self._faults.of("tftp"):
             _tell("TFTP", tftp.apply(layout, edges, self.records, self.broken_roots))
         with self._faults.of("netboot.known_hosts"):
-            edges.keys.write_known_hosts(known_nodes(layout, config.ssh.port))
+            edges.keys.write_known_hosts(known_nodes(config))
         if clear:
             with self._faults.of("dhcp"):
                 _tell("DHCP", edges.dnsmasq.apply(layout))

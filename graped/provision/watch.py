@@ -1,4 +1,4 @@
-"""Gather evidence of what the nodes do: dnsmasq's log, NFS connections, SSH; told to the core as it comes."""
+"""Gather evidence of what nodes that netboot do: dnsmasq's log, NFS connections; told to the core as it comes."""
 
 from __future__ import annotations
 
@@ -6,16 +6,12 @@ import asyncio
 import logging
 import os
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from ipaddress import IPv4Address
 from typing import Final, Protocol
 
 from graped.clock import Clock
-from graped.config.addresses import address_of
 from graped.config.types import Config
-from graped.core.boot import watchable
-from graped.core.events import Event, SlotsWatched, StageSeen
+from graped.core.events import Event, StageSeen
 from graped.core.state import State
 from graped.errors import NetbootOff
 from graped.model import SlotId, Stage
@@ -25,9 +21,6 @@ from graped.netboot.dhcp.rival import is_probe
 from graped.netboot.dhcp.tail import Tail
 from graped.netboot.nfs.traffic import clients_connected
 from graped.netboot.plan import NetPlan, folder, plan
-from graped.network.ssh_keys import KeyRing
-from graped.network.ssh_probe import probe
-from graped.provision.pulse import Answer, Pulse
 from graped.provision.sightings import Denied, Sightings, Stranger
 
 log = logging.getLogger("graped.provision")
@@ -35,9 +28,6 @@ log = logging.getLogger("graped.provision")
 LOG_S: Final = 0.5  # while nobody boots
 BOOT_LOG_S: Final = 0.05  # while somebody does: each board that leaves TFTP lets another one be switched on
 NFS_S: Final = 0.5
-SSH_S: Final = 0.5
-SSH_TIMEOUT_S: Final = 3.0
-SSH_AT_ONCE: Final = 16
 STRANGER_S: Final = 3600.0  # a MAC address that nobody knows is told of so often at most
 _LOADING: Final = frozenset({Stage.POWERED, Stage.DHCP, Stage.TFTP})
 DENIED_HINT: Final = "all users have to be allowed to read it: grapecli image exec IMAGE -- chmod a+r FILE"
@@ -53,41 +43,30 @@ class Journal(Protocol):
 
 
 class Watch:
-    """``real`` tells the slots whose nodes are not simulated; the simulator speaks for the others."""
+    """``addresses`` tells where the nodes are that are no simulated ones."""
 
     def __init__(
         self,
         state: Callable[[], State],
         post: Callable[[Event], None],
         journal: Journal,
-        keys: KeyRing,
         clock: Clock,
-        real: Callable[[SlotId], bool],
-        simulated: frozenset[SlotId],
+        addresses: Callable[[], Mapping[SlotId, IPv4Address]],
     ) -> None:
         self._state = state
         self._post = post
         self._journal = journal
-        self._keys = keys
         self._clock = clock
-        self._real = real
-        self._simulated = simulated
+        self._addresses = addresses
         self._config: Config | None = None
-        self._addresses: dict[SlotId, IPv4Address] = {}
         self._sightings = Sightings(_size_of)
         self._strangers: dict[str, float] = {}
-        self._pulse = Pulse()
-        # Threads of their own: nodes that do not answer must not keep anything else in this daemon from its turn.
-        self._askers = ThreadPoolExecutor(SSH_AT_ONCE, thread_name_prefix="ssh")
-        self._asking: set[SlotId] = set()
-        self._met: set[SlotId] = set()  # asked at least once since we started
 
     async def run(self) -> None:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._follow_log())
             group.create_task(self._follow_mounts())
-            group.create_task(self._follow_ssh(group))
 
     # --- DHCP and TFTP --------------------------------------------------------------------------------
 
@@ -103,7 +82,7 @@ class Watch:
             tail.close()
 
     def _somebody_boots(self) -> bool:
-        return any(self._stage(slot) in _LOADING for slot in self._addresses)
+        return any(self._stage(slot) in _LOADING for slot in self._addresses())
 
     def _take(self, reader: Reader, line: str) -> None:
         seen = reader.feed(line)
@@ -152,7 +131,7 @@ class Watch:
     async def _follow_mounts(self) -> None:
         while True:
             await asyncio.sleep(NFS_S)
-            waiting = {slot: at for slot, at in self._addresses.items() if self._stage(slot) in _MOUNTS_NEXT}
+            waiting = {slot: at for slot, at in self._addresses().items() if self._stage(slot) in _MOUNTS_NEXT}
             if not waiting:
                 continue
             there = await asyncio.to_thread(clients_connected)
@@ -160,44 +139,13 @@ class Watch:
                 if address in there and self._stage(slot) in _MOUNTS_NEXT:
                     self._post(StageSeen(slot=slot, stage=Stage.ROOT, evidence="NFS"))
 
-    # --- SSH ------------------------------------------------------------------------------------------
-
-    async def _follow_ssh(self, group: asyncio.TaskGroup) -> None:
-        room = asyncio.Semaphore(SSH_AT_ONCE)
-        while True:
-            idle = [slot for slot in self._addresses if slot not in self._asking]
-            for slot in self._pulse.due(self._state().slots, idle, self._clock.monotonic()):
-                self._asking.add(slot)
-                group.create_task(self._ask(slot, self._addresses[slot], room))
-            await asyncio.sleep(SSH_S)
-
-    async def _ask(self, slot: SlotId, address: IPv4Address, room: asyncio.Semaphore) -> None:
-        try:
-            async with room:
-                config = self._state().config
-                keys = self._keys.public_keys(config.node_name(slot))
-                ask = partial(probe, str(address), config.ssh.port, keys, SSH_TIMEOUT_S)
-                found = await asyncio.get_running_loop().run_in_executor(self._askers, ask)
-            answer = Answer(banner=found.banner, trusted=found.key_matches, error=found.error)
-            seen = self._pulse.heard(slot, self._stage(slot), answer, self._clock.monotonic())
-            if seen is not None:
-                first = slot not in self._met
-                self._post(StageSeen(slot=slot, stage=seen.stage, evidence=seen.evidence, initial=first))
-            self._met.add(slot)
-        finally:
-            self._asking.discard(slot)
-
     def _keep_up(self) -> None:
-        """Take a new configuration: who is where, and whose stages can be seen."""
+        """Take a new configuration: who is where."""
         config = self._state().config
-        if config is self._config:
-            return
-        self._config = config
-        if (layout := _plan(config)) is not None:
-            self._sightings.know(layout)
-        there = {slot: address_of(config, slot) for slot in watchable(config) if self._real(slot)}
-        self._addresses = {slot: address for slot, address in there.items() if address is not None}
-        self._post(SlotsWatched(slots=self._simulated | self._addresses.keys()))
+        if config is not self._config:
+            self._config = config
+            if (layout := _plan(config)) is not None:
+                self._sightings.know(layout)
 
 
 def _size_of(path: str) -> int | None:

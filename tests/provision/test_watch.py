@@ -11,7 +11,6 @@ from graped.core.events import Event
 from graped.core.state import State
 from graped.model import SlotId
 from graped.netboot.dhcp.log import Reader
-from graped.network.ssh_keys import KeyRing
 from graped.provision.sightings import Denied
 from graped.provision.watch import Watch
 
@@ -33,8 +32,7 @@ def watch_of(book: Book, folder: Path) -> tuple[Watch, list[Event]]:
     config = Config(cluster=Cluster(stacks={0: Stack(devices={0: Device(mac="b8:27:eb:00:00:01")})}))
     posted: list[Event] = []
     watch = Watch(
-        lambda: State(config=config, slots={}), posted.append, book, KeyRing(folder), SystemClock(), lambda _: True,
-        frozenset(),
+        lambda: State(config=config, slots={}), posted.append, book, SystemClock(), dict
     )  # fmt: skip
     return watch, posted
 

@@ -1,0 +1,28 @@
+"""The contract of SSH: how nodes are met, whose keys they accept. Standard library alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSsh:
+    """How a node is met by SSH. ``why`` says why nobody should log in there (no address, no pinned key), else ""."""
+
+    name: str
+    address: str | None
+    port: int
+    user: str
+    host_keys: tuple[str, ...]  # "type base64", the pinned ones; () none
+    fingerprint: str  # of the first one, as OpenSSH shows it; "" none
+    trusted: bool
+    why: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClientKey:
+    """A program that logs in on nodes by a key of its own: every new root accepts it."""
+
+    name: str
+    public_key: str  # "type base64 comment"
+    fingerprint: str
