@@ -56,11 +56,18 @@ class Engine:
             self._local.client = made
         return made
 
+    def forget(self) -> None:
+        """Close this thread's connections; the next call makes new ones."""
+        made: docker.APIClient | None = getattr(self._local, "client", None)
+        self._local.client = None
+        if made is not None:
+            made.close()
+
     def told(self, doing: str, error: Exception) -> GrapeError:
         """Return what an error of the SDK means, and forget the client where the engine may have changed."""
         if isinstance(error, APIError):
             return _refused(doing, error)
-        self._local.client = None
+        self.forget()
         return _unreachable(doing, self.base_url, error)
 
 

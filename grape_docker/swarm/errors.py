@@ -52,3 +52,10 @@ class SwarmLocked(Conflict):
 
     code = "swarm_locked"
     title = "The swarm is locked"
+
+
+class AddressMissing(Conflict):
+    """The address that the swarm is to be reached by is not on this machine, or not yet."""
+
+    code = "address_missing"
+    title = "The master does not have the swarm's address"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -10,7 +11,8 @@ from typing import Any
 from grape_docker.model import Settings
 from grape_docker.swarm import reading
 from grape_docker.swarm.engine import Engine
-from grape_docker.swarm.errors import DockerError, ForeignSwarm, SwarmBusy, SwarmLocked
+from grape_docker.swarm.errors import AddressMissing, DockerError, ForeignSwarm, NotManager, SwarmBusy, SwarmLocked
+from graped.errors import GrapeError
 
 NS_PER_S = 1_000_000_000
 DEFAULT_POOL = ("10.0.0.0/8",)  # Docker's own
@@ -33,6 +35,9 @@ def ensure(engine: Engine, settings: Settings) -> Founded:
     info = _look(engine)
     if judged(info):
         return _founded(engine, info, settings, made=False)
+    check_here(settings.advertise or "")
+    if judged(_look_anew(engine)):
+        return _founded(engine, _look(engine), settings, made=False)
     engine.call("making a swarm", lambda client: _init(client, settings))
     return _founded(engine, _look(engine), settings, made=True)
 
@@ -59,7 +64,18 @@ def judged(info: reading.Json) -> bool:
     return True
 
 
-def _without_control(info: reading.Json) -> Exception:
+def why_not(error: NotManager, info: reading.Json) -> GrapeError:
+    """Return why a request for managers was refused, by what Docker says of itself right after."""
+    try:
+        manages = judged(info)
+    except GrapeError as known:
+        return known
+    if manages:  # Docker is being stopped or started: it says both for some seconds
+        return SwarmBusy(error.detail, hint="Docker on the master is being stopped or started.")
+    return NotManager("the master is in no swarm", hint="See grape_docker status.")
+
+
+def _without_control(info: reading.Json) -> GrapeError:
     """Return why a member of a swarm cannot manage it: it is a worker, or a manager that has not found the others."""
     said = info.get("Error") or ""
     peers = [peer for peer in info.get("RemoteManagers") or [] if peer.get("NodeID") != info.get("NodeID")]
@@ -72,6 +88,22 @@ def _without_control(info: reading.Json) -> Exception:
         f"the master is a worker of a swarm that {where} manages",
         hint="To let Grape have its own: docker swarm leave, on the master. Or promote the master there.",
     )
+
+
+def check_here(advertise: str) -> None:
+    """Raise AddressMissing where this machine does not have the address: Docker would make a swarm nobody can reach."""
+    host = reading.host_of(advertise)
+    if not _is_address(host):
+        return  # the name of an interface, or nothing: Docker finds the address, or says why not
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.bind((host, 0))
+        except OSError as error:
+            raise AddressMissing(
+                f"no swarm is made: this machine does not have the address {host} ({error.strerror})",
+                hint="See docker.advertise and netboot.address; wait until the interface is up.",
+            ) from error
 
 
 def spec_of(settings: Settings) -> dict[str, Any]:
@@ -98,8 +130,21 @@ def _look(engine: Engine) -> dict[str, Any]:
     return dict(engine.call("reading the state of the swarm", lambda client: client.info())["Swarm"])
 
 
+def _look_anew(engine: Engine) -> dict[str, Any]:
+    """Look by a new connection.
+
+    A Docker that is being stopped says "inactive" on connections that are open, and has closed its socket to new ones:
+    a swarm made just then would take the place of the one it had.
+    """
+    engine.forget()
+    return _look(engine)
+
+
 def _founded(engine: Engine, info: reading.Json, settings: Settings, *, made: bool) -> Founded:
-    swarm = engine.call("reading the swarm", lambda client: client.inspect_swarm())
+    try:
+        swarm = engine.call("reading the swarm", lambda client: client.inspect_swarm())
+    except NotManager as error:
+        raise why_not(error, _look(engine)) from error
     return Founded(id=swarm["ID"], self_id=info.get("NodeID") or "", made=made, notes=notes(info, swarm, settings))
 
 

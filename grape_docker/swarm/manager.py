@@ -5,16 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 from docker.errors import APIError
 
 from grape_docker.model import Availability, Health, Role, Settings, Swarm, TaskFact
 from grape_docker.swarm import founding, reading
 from grape_docker.swarm.engine import DEFAULT_URL, TIMEOUT_S, Engine
+from grape_docker.swarm.errors import NotManager
 from grape_docker.swarm.events import SwarmEvent, listen
 from grape_docker.swarm.reading import ServiceCount
 from graped.errors import NotFound
+
+T = TypeVar("T")
 
 TRIES = 8  # a node's entry changes with its status; each collision costs one look and one write
 
@@ -49,12 +52,11 @@ class Manager:
     def swarm(self) -> Swarm:
         """Read all entries of the swarm. Raises NotManager where the master manages none; and see Engine.call."""
         info = self._info()
-        nodes = self.engine.call("reading the swarm's nodes", lambda client: client.nodes())
-        return reading.read_swarm(info, nodes)
+        return reading.read_swarm(info, self._ask("reading the swarm's nodes", lambda client: client.nodes()))
 
     def tasks(self) -> tuple[TaskFact, ...]:
         """Read all tasks that have not ended; a task's service is its name."""
-        found = self.engine.call("reading the swarm's tasks", lambda client: client.tasks())
+        found = self._ask("reading the swarm's tasks", lambda client: client.tasks())
         services = {entry["ID"]: entry for entry in self._services()}
         return tuple(reading.task_fact(entry, services) for entry in found if reading.alive(entry))
 
@@ -130,7 +132,7 @@ class Manager:
             client.remove_node(node_id, force=force)
 
         try:
-            self.engine.call("removing an entry", work)
+            self._ask("removing an entry", work)
         except NotFound:
             return False
         return True
@@ -139,7 +141,7 @@ class Manager:
 
     def tokens(self) -> Tokens:
         """Read what lets a node join."""
-        return _tokens(self.engine.call("reading the swarm", lambda client: client.inspect_swarm()))
+        return _tokens(self._ask("reading the swarm", lambda client: client.inspect_swarm()))
 
     def rotate(self) -> Tokens:
         """Make both tokens anew: the old ones let nobody join any more; nodes that are in stay in."""
@@ -157,8 +159,7 @@ class Manager:
     # --- inside -----------------------------------------------------------------------------------------
 
     def _services(self) -> list[dict[str, Any]]:
-        found = self.engine.call("reading the swarm's services", lambda client: client.services(status=True))
-        return list(found)
+        return list(self._ask("reading the swarm's services", lambda client: client.services(status=True)))
 
     def _info(self) -> dict[str, Any]:
         return dict(self.engine.call("reading the state of the swarm", lambda client: client.info())["Swarm"])
@@ -186,7 +187,14 @@ class Manager:
                         raise
             return once(client)
 
-        return self.engine.call(doing, work)
+        return self._ask(doing, work)
+
+    def _ask(self, doing: str, work: Callable[[Any], T]) -> T:
+        """Do ``work``, which a manager alone can; tell why it is none."""
+        try:
+            return self.engine.call(doing, work)
+        except NotManager as error:
+            raise founding.why_not(error, self._info()) from error
 
 
 def changed_labels(found: Mapping[str, str], changes: Mapping[str, str | None]) -> dict[str, str]:
