@@ -12,8 +12,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Protocol, assert_never
 
+from graped.api.times import rfc3339
 from graped.clock import Clock
-from graped.core import asking, plan, port
+from graped.core import asking, guards, plan, port
 from graped.core.chore import Chore, ChoreKind
 from graped.core.effects import (
     AskGuards,
@@ -28,7 +29,7 @@ from graped.core.effects import (
     SaveJob,
     SwitchPort,
 )
-from graped.core.events import CancelAsked, ChoreBegun, Event, PortSwitched, PowerAsked, SwitchEnd, Tick
+from graped.core.events import CancelAsked, ChoreBegun, Event, GuardEvent, PortSwitched, PowerAsked, SwitchEnd, Tick
 from graped.core.jobs import Job
 from graped.core.state import StackState, State
 from graped.core.step import step
@@ -45,7 +46,8 @@ AFTER_BUG_S = 1.0  # how long the core is left alone after it failed
 
 
 WARNINGS = ("stack.missing", "stack.unknown", "power.changed_by_itself", "power.not_taken", "power.repaired",
-            "port.changed", "temperature.alarm", "temperature.emergency", "meter.missing", "fault.")  # fmt: skip
+            "port.changed", "temperature.alarm", "temperature.emergency", "meter.missing", "fault.",
+            "guard.lapsed", "guard.overdue")  # fmt: skip
 CHORES = ("image.", "node.")  # their failures are warnings
 
 
@@ -65,9 +67,8 @@ class Edges(Protocol):
 
 
 class Lifecycle(Protocol):
-    """Who is asked before a node loses power; answers come back as events."""
+    """Who shuts a node's system down before it loses power; answers come back as events."""
 
-    def ask_guards(self, effect: AskGuards) -> None: ...
     def ask_soft_off(self, effect: AskSoftOff) -> None: ...
 
 
@@ -208,13 +209,25 @@ class Engine:
             case SaveDesired():
                 self._memory.save_desired(effect.desired)
             case AskGuards():
-                if self._lifecycle:
-                    self._lifecycle.ask_guards(effect)
+                self._ask_guards(effect)
             case AskSoftOff():
                 if self._lifecycle:
                     self._lifecycle.ask_soft_off(effect)
             case _:
                 assert_never(effect)
+
+    def _ask_guards(self, effect: AskGuards) -> None:
+        """Tell the guards of a slot over the event log: their clients follow it."""
+        node, names = self._state.config.node_name(effect.slot), ", ".join(effect.guards)
+        text = f"{node}: power {effect.verb} waits for guard {names}"
+        log.info("%s", text)
+        fields = {
+            "guards": list(effect.guards), "verb": effect.verb.value,
+            "deadline": rfc3339(self._clock.wall_of(effect.deadline)),
+        }  # fmt: skip
+        self._journal.append(
+            "guard.asked", text, stack=effect.slot.stack, node=node, job=effect.job, fields=fields
+        )  # fmt: skip
 
     async def _switch(self, effect: SwitchPort) -> None:
         """Record the byte, let it go out, and take its end. What fails on the way ends the write as unverified.
@@ -323,6 +336,11 @@ class Engine:
             raise Conflict(f"job {job_id} has ended: {job.outcome.value}")
         self.post(CancelAsked(job=job_id, by=by))
         return self._job(job_id) or job
+
+    def guard(self, event: GuardEvent) -> None:
+        """Take what the owner of a lifecycle guard says. Raises: NotFound, Conflict."""
+        guards.check(self._state, event)
+        self.post(event)
 
     def begin_chore(
         self, kind: ChoreKind, subject: str, *, by: str, slots: tuple[SlotId, ...] = (), request_id: str = ""

@@ -106,6 +106,7 @@ class Service:
         self.ask_power = engine.ask_power
         self.cancel = engine.cancel
         self.plan_power = engine.plan_power
+        self.guard = engine.guard
         self.changed = engine.changed
 
     @property

@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pytest
 
 from graped import engine as engine_module
-from graped.core.effects import AskGuards, AskSoftOff, SwitchPort
+from graped.core.effects import AskSoftOff, SwitchPort
 from graped.core.events import (
     Event,
-    GuardsChanged,
-    GuardsLetGo,
+    GuardRegistered,
+    GuardReleased,
+    GuardTold,
     OverTemperature,
     PortRead,
     PortSwitched,
@@ -65,7 +67,8 @@ class Rig:
         self.broken: set[str] = set()
         self.beats = 0
         self.temperatures = 0
-        self.asked: list[AskGuards | AskSoftOff] = []
+        self.asked: list[dict[str, Any]] = []  # of guards
+        self.asked_at = 0.0
         self.engine: Engine
 
     # edges
@@ -100,12 +103,8 @@ class Rig:
 
     # lifecycle
 
-    def ask_guards(self, effect: AskGuards) -> None:
-        self.asked.append(effect)
-        self.engine.post(GuardsLetGo(job=effect.job, slot=effect.slot, note="answered at once"))
-
     def ask_soft_off(self, effect: AskSoftOff) -> None:
-        self.asked.append(effect)
+        raise AssertionError("nobody can be asked")
 
     # memory
 
@@ -140,6 +139,10 @@ class Rig:
         if "journal" in self.broken:
             raise OSError(28, "No space left on device")
         self.journal.append((kind, node, job))
+        if kind == "guard.asked":
+            self.asked.append(dict(fields or {}))
+            self.asked_at = asyncio.get_running_loop().time()
+            self.engine.post(GuardReleased(name="docker", job=job or 0, slot=A, note="answered at once"))
         return None
 
     def beat(self) -> None:
@@ -314,14 +317,29 @@ def test_events_posted_while_one_is_taken_are_taken_after_it() -> None:
     """A guard that answers inside the call that asks it does not see, or make, half a step."""
 
     async def scenario(rig: Rig) -> None:
-        rig.engine.post(GuardsChanged(guarded=frozenset([A])))
+        rig.engine.guard(GuardRegistered(name="docker", slots=frozenset([A]), lease_s=9.0))
         await rig.engine.ask_power(Verb.OFF, (A,), by="me")
         state = await rig.until(rig.ended(1))
-        assert state.jobs[1].tasks[A].way[0] == "guards: answered at once"
+        assert state.jobs[1].tasks[A].way[0] == "guards: docker: answered at once"
 
     rig = drive(scenario, value=byte(0))
-    assert [type(one) for one in rig.asked] == [AskGuards]
+    (asked,) = rig.asked
+    assert (asked["guards"], asked["verb"]) == (["docker"], "off")
+    deadline = datetime.fromisoformat(asked["deadline"]).timestamp() - 1000 - rig.asked_at
+    assert deadline == pytest.approx(120, abs=1), "by the clock on the wall, guard_max_s from now"
     assert rig.port == byte()
+
+
+def test_a_guard_lives_as_long_as_its_lease_and_what_it_cannot_say_is_refused() -> None:
+    async def scenario(rig: Rig) -> None:
+        with pytest.raises(NotFound, match="there is no guard docker"):
+            rig.engine.guard(GuardTold(name="docker", job=1, slot=A, note="draining"))
+        rig.engine.guard(GuardRegistered(name="docker", slots=frozenset([A]), lease_s=0.05))
+        with pytest.raises(Conflict, match="does not hold worker-0-0 for job 1"):
+            rig.engine.guard(GuardReleased(name="docker", job=1, slot=A))
+        await rig.until(lambda state: not state.guards)
+
+    assert "guard.lapsed" in [kind for kind, _, _ in drive(scenario, value=byte(0)).journal]
 
 
 def test_requests_are_refused_before_they_are_jobs() -> None:

@@ -9,6 +9,7 @@ from graped.api import types
 from graped.api.types import ConfigReport, ConfigView, SimDisplay, SimFault
 from graped.clock import Clock
 from graped.core.chore import Chore
+from graped.core.events import GuardEvent
 from graped.core.jobs import Job
 from graped.core.plan import Planned
 from graped.core.state import State
@@ -172,6 +173,8 @@ class Backend(Protocol):
     ) -> tuple[Planned, ...]: ...
 
     def set_roles(self, slots: tuple[SlotId, ...], role: str | None) -> None: ...  # raises ConfigError
+
+    def guard(self, event: GuardEvent) -> None: ...  # raises NotFound, Conflict
 
     def config_view(self) -> ConfigView: ...
     def check_config(self) -> ConfigReport: ...

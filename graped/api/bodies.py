@@ -31,6 +31,9 @@ Expression = Annotated[str, Field(json_schema_extra={"pattern": PATTERN}, exampl
 Small = Annotated[int, Ge(0), Le(255), BeforeValidator(_whole)]
 
 
+MAX_ID = 2**53 - 1
+NOTE_PATTERN = r"^[^\x00-\x1f\x7f-\x9f]*$"  # it stands in lines on terminals
+
 Nodes = Expression | Annotated[list[NodeName], Field(min_length=1)]
 
 
@@ -74,6 +77,26 @@ class KeyInstall(BaseModel):
     model_config = _STRICT
 
     nodes: Nodes
+
+
+class GuardRegistration(BaseModel):
+    """Ask to be asked before these nodes lose power, for so long; no nodes is a guard of none."""
+
+    model_config = _STRICT
+
+    name: ClientName
+    nodes: Literal[""] | Expression | list[NodeName]
+    lease_s: Annotated[float, Field(ge=1, le=300)]
+
+
+class GuardWord(BaseModel):
+    """What a guard says about a node that it holds for a job."""
+
+    model_config = _STRICT
+
+    node: NodeName
+    job: Annotated[int, Ge(0), Le(MAX_ID), BeforeValidator(_whole)]
+    note: Annotated[str, StringConstraints(max_length=200, pattern=NOTE_PATTERN)] = ""
 
 
 class SimFault(BaseModel):

@@ -66,6 +66,7 @@ def _name_problems(document: dict[str, Any]) -> None:
 _TAGS = [
     {"name": "cluster", "description": "What is: stacks, slots, nodes."},
     {"name": "power", "description": "Switching, planned first."},
+    {"name": "guards", "description": "Clients that are asked before nodes lose power."},
     {"name": "jobs", "description": "Power commands and long work, and how far they are."},
     {"name": "images", "description": "Immutable versions of what nodes boot."},
     {"name": "roots", "description": "Each node's own file system, built on an image."},

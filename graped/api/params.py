@@ -13,9 +13,9 @@ from fastapi.routing import APIRoute
 from pydantic import BeforeValidator, StringConstraints
 from pydantic.json_schema import SkipJsonSchema
 
+from graped.api.bodies import MAX_ID
 from graped.api.nodesets import PATTERN
 
-MAX_ID = 2**53 - 1
 MAX_WAIT_S = 60.0
 _MOMENT = [{"type": "string", "format": "date-time"}, {"type": "number", "minimum": 0, "maximum": 1e9}]
 

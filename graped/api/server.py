@@ -21,6 +21,7 @@ from graped.api.routes import (
     config,
     doctor,
     events,
+    guards,
     images,
     jobs,
     meters,
@@ -48,7 +49,8 @@ def build_app(backend: Backend) -> FastAPI:
     app.state.backend = backend
     app.state.snapshots = Snapshots(backend.clock, simulated=backend.simulator is not None)
     app.state.stopping = asyncio.Event()
-    for topic in (roots, nodes, cluster, power, jobs, images, meters, events, config, doctor, sim, metrics, ssh):
+    topics = (roots, nodes, ssh, cluster, power, guards, jobs, images, meters, events, config, doctor, sim, metrics)
+    for topic in topics:
         app.router.routes.extend(topic.router.routes)  # flat: one table, so that a 405 can name every method
     app.add_middleware(Gate)
     problems.install(app)

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from graped.api.guard_types import Guard as Guard
+from graped.api.guard_types import GuardHold as GuardHold
 from graped.api.netboot_types import BootWord as BootWord
 from graped.api.netboot_types import Change as Change
 from graped.api.netboot_types import Check as Check

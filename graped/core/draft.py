@@ -25,6 +25,7 @@ class Draft:
         self.jobs = dict(state.jobs)
         self.chores = dict(state.chores)
         self.claims = dict(state.claims)
+        self.guards = dict(state.guards)
         self.last_on = dict(state.last_on)
         self.watched = state.watched
         self.other: dict[str, Any] = {}  # fields of State that change seldom
@@ -70,7 +71,11 @@ class Draft:
 
     def end_task(self, job: int, slot: SlotId, result: Result, reason: str = "") -> None:
         """End one slot of a job and free the slot for others."""
-        self.set_task(job, slot, step=Step.ENDED, result=result, reason=reason, until=None)
+        held = [hold.guard for hold in self.jobs[job].tasks[slot].holds if not hold.over]
+        if held:
+            self.log("guard.called_off", f"{self.name(slot)}: guards need not let go of it for job {job} any more",
+                     slot=slot, job=job, guards=held)  # fmt: skip
+        self.set_task(job, slot, step=Step.ENDED, result=result, reason=reason, until=None, holds=())
         if self.claims.get(slot) == job:
             del self.claims[slot]
 
@@ -159,6 +164,7 @@ class Draft:
             jobs=_prune(self.jobs),
             chores=self.chores,
             claims=self.claims,
+            guards=self.guards,
             last_on=self.last_on,
             wake=min(self.wakes, default=None),
             **self.other,

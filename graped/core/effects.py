@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from graped.core.chore import Chore
 from graped.core.jobs import Job
-from graped.model import SlotId
+from graped.model import SlotId, Verb
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +74,12 @@ class SaveDesired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskGuards:
-    """Tell every registered guard that this slot is about to lose power; answer ``GuardsLetGo``."""
+    """Tell the guards of a slot that it is about to lose power: each answers ``GuardReleased``."""
 
     job: int
     slot: SlotId
+    verb: Verb
+    guards: tuple[str, ...]
     deadline: float
 
 

@@ -206,20 +206,51 @@ class CancelAsked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuardsChanged:
-    """Which slots have a registered lifecycle guard, and which can be asked to shut down softly."""
+class GuardRegistered:
+    """A client wants to be asked before these slots lose power; again: its lease begins anew, with these slots."""
 
-    guarded: frozenset[SlotId] = frozenset()
-    soft_off: frozenset[SlotId] = frozenset()
+    name: str
+    slots: frozenset[SlotId]
+    lease_s: float
+    by: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GuardsLetGo:
-    """Every guard of a slot let go (``note`` says what they did)."""
+class GuardTold:
+    """A guard says what it does for a slot that it holds: "draining 4 tasks"."""
 
+    name: str
+    job: int
+    slot: SlotId
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardReleased:
+    """A guard lets a slot go that it held (``note`` says what it did)."""
+
+    name: str
     job: int
     slot: SlotId
     note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardRemoved:
+    """A client does not want to be asked any more."""
+
+    name: str
+    by: str = ""
+
+
+GuardEvent = GuardRegistered | GuardTold | GuardReleased | GuardRemoved
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftOffChanged:
+    """Which slots can be asked to shut down softly."""
+
+    slots: frozenset[SlotId]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -277,8 +308,11 @@ Event = (
     | ChoreNodeEnded
     | ChoreEnded
     | CancelAsked
-    | GuardsChanged
-    | GuardsLetGo
+    | GuardRegistered
+    | GuardTold
+    | GuardReleased
+    | GuardRemoved
+    | SoftOffChanged
     | SoftOffEnded
     | PowerOnHeld
     | ConfigChanged

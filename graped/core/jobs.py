@@ -48,6 +48,16 @@ class Outcome(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """One guard's hold on a slot that is to lose power."""
+
+    guard: str  # its name
+    since: float  # monotonic s
+    note: str = ""  # what it last told
+    over: str = ""  # how it ended; "": it holds
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
     """One slot of a job."""
 
@@ -58,6 +68,7 @@ class Task:
     queued_at: float = 0.0  # monotonic s: its place in the queue of slots to switch on
     until: float | None = None  # monotonic s: when this step must be over
     blocked_since: float | None = None  # monotonic s: since when the stack does not let it go on
+    holds: tuple[Hold, ...] = ()  # of the guards that were asked, while the step is GUARDS
     way: tuple[str, ...] = ()  # the steps that ran or were skipped, told to the user
     cut_done: bool = False  # cycle: the off half is over
     refused: str = ""  # why its port did not take the last byte for it

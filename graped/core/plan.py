@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from graped.core import port, sequence
+from graped.core import guards, port, sequence
 from graped.core.asking import check, limits
 from graped.core.boot import holds_gate
 from graped.core.state import State
@@ -77,14 +77,19 @@ def _cuts(state: State, slots: Sequence[SlotId], drawn: dict[int, float], force:
             action, note = "none", "is off already"
         else:
             drawn[slot.stack] = drawn.get(slot.stack, 0.0) - watts
-            held = [] if force else [
-                word for word, who in (("guards", state.guarded), ("soft-off", state.soft_off)) if slot in who
-            ]  # fmt: skip
+            held = [] if force else _held_by(state, slot)
             action, note = "off", f"after {' and '.join(held)}" if held else _absent(state, slot)
         steps.append(
             Planned(slot=slot, at_s=0.0, action=action, watts=watts, stack_watts=drawn.get(slot.stack, 0.0), note=note)
         )
     return steps
+
+
+def _held_by(state: State, slot: SlotId) -> list[str]:
+    """Name what a slot waits for before it is cut."""
+    names = guards.looking_after(state.guards, slot)
+    held = [f"guard {', '.join(names)} (at most {state.config.power.guard_max_s:g} s)"] if names else []
+    return [*held, "soft-off"] if slot in state.soft_off else held
 
 
 def _ons(state: State, ready: dict[SlotId, float], cut: set[SlotId], now: float) -> list[Planned]:

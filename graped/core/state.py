@@ -115,6 +115,16 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Guard:
+    """A client that is asked before these slots lose power, as long as its lease lasts."""
+
+    name: str
+    slots: frozenset[SlotId]
+    lease_s: float
+    until: float  # when the lease is over
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """Everything the core knows. Replaced by the engine only; read by everybody."""
 
@@ -125,7 +135,7 @@ class State:
     jobs: dict[int, Job] = field(default_factory=dict)  # open ones, and the last ended
     chores: dict[int, Chore] = field(default_factory=dict)  # long work; ids are those of jobs
     claims: dict[SlotId, int] = field(default_factory=dict)  # slot -> the open job that works on it
-    guarded: frozenset[SlotId] = frozenset()
+    guards: dict[str, Guard] = field(default_factory=dict)  # by name; never remembered over a restart
     soft_off: frozenset[SlotId] = frozenset()
     held: str = ""  # why nothing is switched on at the moment
     faults: dict[str, Fault] = field(default_factory=dict)  # of the daemon itself, by code

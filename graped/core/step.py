@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from graped.config.types import Config
-from graped.core import asking, boot, chores, overheat, ports, way
+from graped.core import asking, boot, chores, guards, overheat, ports, way
 from graped.core.draft import Draft
 from graped.core.effects import Effect
 from graped.core.events import (
@@ -19,8 +19,10 @@ from graped.core.events import (
     ConfigChanged,
     DaemonFault,
     Event,
-    GuardsChanged,
-    GuardsLetGo,
+    GuardRegistered,
+    GuardReleased,
+    GuardRemoved,
+    GuardTold,
     MetersRead,
     NodesTrusted,
     OverTemperature,
@@ -30,6 +32,7 @@ from graped.core.events import (
     PowerAsked,
     PowerOnHeld,
     SlotsWatched,
+    SoftOffChanged,
     SoftOffEnded,
     StackFound,
     StackLost,
@@ -74,6 +77,7 @@ def step(state: State, event: Event, now: float) -> tuple[State, tuple[Effect, .
         draft.wakes += [state.wake] if state.wake is not None else []
         return draft.done()
     boot.judge_deadlines(draft)
+    guards.lapse(draft)
     way.progress(draft)
     overheat.keep_looking(draft)
     return draft.done()
@@ -116,10 +120,10 @@ def _take(draft: Draft, event: Event) -> None:
             chores.end_node(draft, event)
         case ChoreEnded():
             chores.end(draft, event)
-        case GuardsChanged():
-            draft.other |= {"guarded": event.guarded, "soft_off": event.soft_off}
-        case GuardsLetGo():
-            way.guard_let_go(draft, event.job, event.slot, event.note)
+        case GuardRegistered() | GuardTold() | GuardReleased() | GuardRemoved():
+            guards.take(draft, event)
+        case SoftOffChanged():
+            draft.other["soft_off"] = event.slots
         case SoftOffEnded():
             way.soft_off_ended(draft, event.job, event.slot, event.note)
         case PowerOnHeld():

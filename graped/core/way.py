@@ -3,7 +3,7 @@
 | step     | leaves when                                       | to                                             |
 |----------|---------------------------------------------------|------------------------------------------------|
 | queued   | (off, cycle) at once; already off and freshly read| guards; ended (cycle: stays, its off is done)  |
-| guards   | every guard let go, or ``guard_max_s`` is over    | soft_off                                       |
+| guards   | no guard holds it any more (graped.core.guards)   | soft_off                                       |
 | soft_off | the system is down, or ``soft_off_max_s`` is over | cut                                            |
 | cut      | the port verifiably shows off                     | ended (cycle: resting)                         |
 | resting  | the off time is over                              | queued                                         |
@@ -17,10 +17,10 @@ answer holds its slots where they are, and a port that does not take a slot's by
 
 from __future__ import annotations
 
-from graped.core import port, sequence
+from graped.core import guards, port, sequence
 from graped.core.asking import limits
 from graped.core.draft import Draft
-from graped.core.effects import AskGuards, AskSoftOff
+from graped.core.effects import AskSoftOff
 from graped.core.jobs import Job, Result, Step, Task
 from graped.core.writing import WRITABLE, group_want, turns_on, write_what_is_due
 from graped.model import Power, SlotId, Verb
@@ -38,12 +38,6 @@ def progress(draft: Draft) -> None:
     write_what_is_due(draft)
     for job, task in draft.open_tasks():
         _watch(draft, job, task)
-
-
-def guard_let_go(draft: Draft, job_id: int, slot: SlotId, note: str) -> None:
-    """The guards of a slot let go."""
-    if draft.claims.get(slot) == job_id and draft.jobs[job_id].tasks[slot].step is Step.GUARDS:
-        _to_soft_off(draft, draft.jobs[job_id], slot, f"guards: {note or 'let go'}")
 
 
 def soft_off_ended(draft: Draft, job_id: int, slot: SlotId, note: str) -> None:
@@ -71,8 +65,8 @@ def _advance(draft: Draft, job: Job, task: Task) -> None:
                 draft.set_task(job.id, slot, way=(*task.way, "was off already"), cut_done=True)
         case Step.QUEUED:
             _to_guards(draft, job, slot)
-        case Step.GUARDS if task.until is not None and draft.now >= task.until:
-            _to_soft_off(draft, job, slot, f"guards: did not let go within {draft.config.power.guard_max_s:g} s")
+        case Step.GUARDS if verdict := guards.verdict(draft, job, task):
+            _to_soft_off(draft, job, slot, verdict)
         case Step.SOFT_OFF if task.until is not None and draft.now >= task.until:
             _to_cut(draft, job, slot, f"soft-off: not down after {draft.config.power.soft_off_max_s:g} s")
         case Step.CUT if observed is Power.OFF and not flying:
@@ -90,12 +84,9 @@ def _advance(draft: Draft, job: Job, task: Task) -> None:
 
 def _to_guards(draft: Draft, job: Job, slot: SlotId) -> None:
     if job.force:
+        guards.skip(draft, job, slot)
         _to_cut(draft, job, slot, "guards: skipped by --force", "soft-off: skipped by --force")
-    elif slot in draft.before.guarded:
-        until = draft.now + draft.config.power.guard_max_s
-        draft.set_task(job.id, slot, step=Step.GUARDS, until=until, reason="guards hold it")
-        draft.effects.append(AskGuards(job=job.id, slot=slot, deadline=until))
-    else:
+    elif not guards.ask(draft, job, slot):
         _to_soft_off(draft, job, slot, "guards: none registered")
 
 
@@ -103,7 +94,9 @@ def _to_soft_off(draft: Draft, job: Job, slot: SlotId, note: str) -> None:
     if slot in draft.before.soft_off:
         until = draft.now + draft.config.power.soft_off_max_s
         way = (*draft.jobs[job.id].tasks[slot].way, note)
-        draft.set_task(job.id, slot, step=Step.SOFT_OFF, until=until, way=way, reason="the system is stopping")
+        draft.set_task(
+            job.id, slot, step=Step.SOFT_OFF, until=until, way=way, reason="the system is stopping", holds=()
+        )
         draft.effects.append(AskSoftOff(job=job.id, slot=slot, deadline=until))
     else:
         _to_cut(draft, job, slot, note, "soft-off: nobody to ask")
@@ -111,7 +104,7 @@ def _to_soft_off(draft: Draft, job: Job, slot: SlotId, note: str) -> None:
 
 def _to_cut(draft: Draft, job: Job, slot: SlotId, *notes: str) -> None:
     way = draft.jobs[job.id].tasks[slot].way + notes
-    draft.set_task(job.id, slot, step=Step.CUT, until=None, way=way, reason="")
+    draft.set_task(job.id, slot, step=Step.CUT, until=None, way=way, reason="", holds=())
 
 
 def _cut_ended(draft: Draft, job: Job, task: Task) -> None:

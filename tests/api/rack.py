@@ -15,6 +15,7 @@ from graped.core.chore import Chore
 from graped.core.effects import SwitchPort
 from graped.core.events import (
     ConfigChanged,
+    GuardEvent,
     MetersRead,
     PortRead,
     PortSwitched,
@@ -181,6 +182,9 @@ class Rack:
 
     def plan_power(self, verb: Verb, slots: tuple[SlotId, ...], **how: Any) -> Any:
         return self.engine.plan_power(verb, slots, **how)
+
+    def guard(self, event: GuardEvent) -> None:
+        self.engine.guard(event)
 
     def set_roles(self, slots: tuple[SlotId, ...], role: str | None) -> None:
         stacks = dict(self.config.cluster.stacks)

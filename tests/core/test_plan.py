@@ -38,8 +38,8 @@ def test_off_says_what_it_waits_for() -> None:
     world.guard(slots(0, 0, 1), slots(0, 0))
     steps = look(world, Verb.OFF, list(slots(0, 0, 1, 2)))
     assert [(one.action, one.note) for one in steps] == [
-        ("off", "after guards and soft-off"),
-        ("off", "after guards"),
+        ("off", "after guard docker (at most 120 s) and soft-off"),
+        ("off", "after guard docker (at most 120 s)"),
         ("none", "is off already"),
     ]
     assert all(one.note == "" for one in look(world, Verb.OFF, list(slots(0, 0, 1)), force=True))

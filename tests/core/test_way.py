@@ -75,7 +75,7 @@ def test_guards_hold_until_they_let_go(world: World) -> None:
     assert world.asked_guards[0].deadline == pytest.approx(world.now + 5, abs=1)
     world.let_go(job, A, "drained")
     world.settle()
-    assert world.task(job, A).way == ("guards: drained", "soft-off: nobody to ask", "cut")
+    assert world.task(job, A).way == ("guards: docker: drained", "soft-off: nobody to ask", "cut")
     assert not world.ports[0].is_on(0)
 
 
@@ -86,7 +86,7 @@ def test_guards_that_stay_silent_are_passed_at_their_deadline(world: World) -> N
     assert world.ports[0].is_on(0)
     world.run(0.5)
     assert not world.ports[0].is_on(0)
-    assert world.task(job, A).way[0] == "guards: did not let go within 20 s"
+    assert world.task(job, A).way[0] == "guards: docker: did not let go within 20 s"
 
 
 def test_soft_off_follows_the_guards_and_cuts_when_the_system_is_down(world: World) -> None:
@@ -100,7 +100,7 @@ def test_soft_off_follows_the_guards_and_cuts_when_the_system_is_down(world: Wor
     assert world.ports[0].is_on(0)
     world.down(job, A, "halted")
     world.settle()
-    assert world.task(job, A).way == ("guards: let go", "soft-off: halted", "cut")
+    assert world.task(job, A).way == ("guards: docker: let go", "soft-off: halted", "cut")
 
 
 def test_soft_off_that_stays_silent_is_cut_at_its_deadline(world: World) -> None:

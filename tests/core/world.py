@@ -32,8 +32,9 @@ from graped.core.events import (
     CancelAsked,
     ConfigChanged,
     Event,
-    GuardsChanged,
-    GuardsLetGo,
+    GuardRegistered,
+    GuardReleased,
+    GuardTold,
     MetersRead,
     OverTemperature,
     PortRead,
@@ -42,6 +43,7 @@ from graped.core.events import (
     PowerAsked,
     PowerOnHeld,
     SlotsWatched,
+    SoftOffChanged,
     SoftOffEnded,
     StackFound,
     StageSeen,
@@ -56,6 +58,7 @@ from graped.model import MeterKind, PortLayout, PortReading, Power, Reading, Slo
 BOARD = PortLayout(bits=dict(enumerate((1, 6, 3, 2, 5, 4))), active_low=True, reset=0xFF, spare_mask=0x81, spare=0x81)
 RELAY = PortLayout(bits={0: 0, 1: 0, 2: 0, 3: 1}, active_low=False, width=2)  # slots 0-2 behind one relay
 ALL_OFF = 0xFF
+GUARD = "docker"
 WIRE_S = 0.01  # one operation on the wire
 MAX_WRITES = 10
 
@@ -505,11 +508,18 @@ class World:
     def cancel(self, job: int) -> None:
         self.send(CancelAsked(job=job, by="me"))
 
-    def guard(self, guarded: Iterable[SlotId] = (), soft_off: Iterable[SlotId] = ()) -> None:
-        self.send(GuardsChanged(guarded=frozenset(guarded), soft_off=frozenset(soft_off)))
+    def guard(
+        self, guarded: Iterable[SlotId] = (), soft_off: Iterable[SlotId] = (), *, name: str = GUARD,
+        lease_s: float = 100_000.0,
+    ) -> None:  # fmt: skip
+        self.send(GuardRegistered(name=name, slots=frozenset(guarded), lease_s=lease_s))
+        self.send(SoftOffChanged(slots=frozenset(soft_off)))
 
-    def let_go(self, job: int, slot: SlotId, note: str = "") -> None:
-        self.send(GuardsLetGo(job=job, slot=slot, note=note))
+    def tell(self, job: int, slot: SlotId, note: str, *, name: str = GUARD) -> None:
+        self.send(GuardTold(name=name, job=job, slot=slot, note=note))
+
+    def let_go(self, job: int, slot: SlotId, note: str = "", *, name: str = GUARD) -> None:
+        self.send(GuardReleased(name=name, job=job, slot=slot, note=note))
 
     def down(self, job: int, slot: SlotId, note: str = "") -> None:
         self.send(SoftOffEnded(job=job, slot=slot, note=note))
