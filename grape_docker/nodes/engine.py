@@ -32,7 +32,11 @@ JOIN_S: Final = 45.0  # dockerd itself gives up after 20 s
 
 
 class NoAnswer(Exception):
-    """No dockerd answers on the node; the sentence says why."""
+    """No dockerd answers on the node; the sentence says why. ``silent``: it took the question and said nothing."""
+
+    def __init__(self, message: str, *, silent: bool = False) -> None:
+        super().__init__(message)
+        self.silent = silent
 
 
 class NodeApi(docker.APIClient):
@@ -81,7 +85,8 @@ def info(api: NodeApi) -> Engine:
         answer.raise_for_status()
         said = cast("dict[str, Any]", answer.json())
     except (requests.RequestException, OSError, ValueError) as error:
-        raise NoAnswer(f"Docker does not answer: {cause(error)}") from error
+        silent = isinstance(error, requests.Timeout)
+        raise NoAnswer(f"Docker does not answer: {cause(error)}", silent=silent) from error
     version = answer.headers.get("Api-Version", DEFAULT_DOCKER_API_VERSION)
     api.speak(version)
     return engine_of(said, version)

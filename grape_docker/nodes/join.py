@@ -83,10 +83,20 @@ class _Joining:
 
     def _engine(self) -> Engine:
         try:
-            return engine.info(self._api)
+            return self._ask()
         except engine.NoAnswer as error:
             hint = "systemctl status docker on the node"
             raise NodeTrouble(Code.NOT_RUNNING, str(error), hint=hint) from error
+
+    def _ask(self) -> Engine:
+        """Ask once more where the early connection met a dockerd that was not there yet; a silent one is told."""
+        try:
+            return engine.info(self._api)
+        except engine.NoAnswer as error:
+            if error.silent:
+                raise
+            self._api.hang_up()
+            return engine.info(self._api)
 
     def _enter(self, machine: Machine, found: Engine) -> Joined:
         """Leave what it is in, if that is not what it should be in; then join."""
