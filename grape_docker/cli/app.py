@@ -8,7 +8,9 @@ from grape_docker.cli import exits
 from grape_docker.cli.frame import Group
 from grape_docker.cli.session import Session
 
-LATE: dict[str, tuple[str, str]] = {}
+LATE: dict[str, tuple[str, str]] = {
+    "run": ("grape_docker.cli.run:run", "Keep the swarm equal to the nodes that are up (the daemon)."),
+}
 
 
 def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:

@@ -1,0 +1,146 @@
+"""What is: the rack as graped tells it, the swarm as Docker tells it; each is read again only when it is stale."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from grape_docker import facts, rack
+from grape_docker.model import Hold, NodeFact, Rack, Settings, Swarm, TaskFact
+from grape_docker.swarm.manager import Manager
+from graped.api.client import Client
+from graped.errors import GrapeError
+
+log = logging.getLogger("grape_docker")
+
+SWARM_S = 30.0  # Docker's events tell of every change; a look now and then finds what they left out
+RETRY_S = 2.0  # a side that does not answer is asked again after so long, or when it is heard of
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sight:
+    """All that a plan is made from."""
+
+    settings: Settings
+    rack: Rack
+    swarm: Swarm
+    elastic_names: tuple[str, ...] = ()  # whom elastic mode may switch
+
+
+class Eyes:
+    """Look at graped and Docker. For one thread. A side that fails is not asked again before ``RETRY_S``."""
+
+    def __init__(self, client: Client, manager: Manager, monotonic: Callable[[], float]) -> None:
+        self._client = client
+        self._manager = manager
+        self._monotonic = monotonic
+        self.settings: Settings | None = None
+        self._rack: Rack | None = None
+        self._nodes: dict[str, NodeFact] = {}  # as they were when they were seen last
+        self._names: tuple[str, ...] = ()
+        self._swarm: Swarm | None = None
+        self._founded = False
+        self._swarm_at = 0.0
+        self._again: dict[str, float] = {}
+        self._guarded: frozenset[str] = frozenset()
+        self.failures: dict[str, GrapeError] = {}  # by side: graped, docker
+
+    def stale_settings(self) -> None:
+        """Read the configuration, and the rack, again."""
+        self.settings = None
+        self._rack = None
+        self._again.pop("graped", None)
+
+    def stale_rack(self) -> None:
+        """Read the rack again."""
+        self._rack = None
+        self._again.pop("graped", None)
+
+    def stale_swarm(self, *, found: bool = True) -> None:
+        """Read the swarm again; with ``found`` false also see whether there is one."""
+        self._swarm = None
+        self._founded = self._founded and found
+        self._again.pop("docker", None)
+
+    def look(self, holds: tuple[Hold, ...]) -> Sight | None:
+        """Look at what is stale. None: a side does not answer; ``failures`` says why."""
+        if self._monotonic() >= self._swarm_at + SWARM_S:
+            self._swarm = None
+        self._try("graped", self._look_at_graped)
+        if self.settings is not None:
+            self._try("docker", self._look_at_docker)
+        if self.settings is None or self._rack is None or self._swarm is None:
+            return None
+        seen = Rack(nodes=self._rack.nodes, holds=holds, budgets=self._rack.budgets)
+        return Sight(settings=self.settings, rack=seen, swarm=self._swarm, elastic_names=self._names)
+
+    def tasks(self) -> tuple[TaskFact, ...] | None:
+        """Read the swarm's tasks; None where Docker does not answer."""
+        try:
+            return self._manager.tasks()
+        except GrapeError as error:
+            self._failed("docker", error)
+            return None
+
+    def node(self, name: str) -> NodeFact | None:
+        """One node as it was seen last; None: no such node is configured."""
+        return self._nodes.get(name)
+
+    @property
+    def swarm_id(self) -> str | None:
+        """The swarm that was seen last."""
+        return self._swarm.id if self._swarm else None
+
+    def guarded(self, also: Iterable[str]) -> frozenset[str]:
+        """Name the nodes whose power should not go without us: those in the swarm, and these."""
+        if self._swarm is not None:
+            self._guarded = frozenset(one.hostname for one in self._swarm.nodes)
+        return (self._guarded | frozenset(also)) & self._nodes.keys()
+
+    def close(self) -> None:
+        """Hang up."""
+        self._client.close()
+
+    @property
+    def next_at(self) -> float:
+        """When to look again by itself (monotonic s)."""
+        return min((self._swarm_at + SWARM_S, *self._again.values()))
+
+    def _look_at_graped(self) -> None:
+        if self.settings is None:
+            self.settings = self._manager.settings = rack.settings(self._client)
+        if self._rack is None:
+            status = self._client.get("/v1/status")
+            elastic = self.settings.elastic
+            self._names = rack.expand(self._client, elastic.nodes) if elastic.active else ()
+            self._rack = facts.rack(status)
+            self._nodes = {node.name: node for node in self._rack.nodes}
+
+    def _look_at_docker(self) -> None:
+        if not self._founded:
+            founded = self._manager.ensure()
+            self._founded = True
+            log.info("%s swarm %s", "made" if founded.made else "looks after", founded.id)
+            for note in founded.notes:
+                log.warning("%s", note)
+        if self._swarm is None:
+            self._swarm = self._manager.swarm()
+            self._swarm_at = self._monotonic()
+
+    def _try(self, side: str, look: Callable[[], None]) -> None:
+        if self._again.get(side, 0.0) > self._monotonic():
+            return
+        try:
+            look()
+        except GrapeError as error:
+            self._failed(side, error)
+        else:
+            self.failures.pop(side, None)
+            self._again.pop(side, None)
+
+    def _failed(self, side: str, error: GrapeError) -> None:
+        self.failures[side] = error
+        self._again[side] = self._monotonic() + RETRY_S
+        if side == "docker":
+            self._swarm, self._founded = None, False
