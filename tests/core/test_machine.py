@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from graped.config.types import Model
-from graped.core.events import BootFact
-from graped.core.jobs import Result
+from graped.core.events import BootFact, GuardRemoved
+from graped.core.jobs import Result, Step
 from graped.errors import OverBudget, SharedRelay
 from graped.model import Power, SlotId, StackCondition, Stage, Verb
 from tests.core.world import BOARD, RELAY, World, byte, make_config, slots
@@ -31,6 +31,7 @@ ALL = [SlotId(key, slot) for key in (0, 1) for slot in range(6)] + [SlotId(2, sl
 
 stacks = st.sampled_from(STACKS)
 boards = st.sampled_from((0, 1))
+GUARDS = ("docker", "backup")
 moments = st.sampled_from((0.004, 0.012, 0.021, 0.033, 0.2, 1.1, 3.0))
 
 
@@ -68,14 +69,23 @@ class Rack(RuleBasedStateMachine):
         number = data.draw(st.sampled_from(sorted(self.world.state.jobs)))
         self.world.cancel(number)
 
-    @rule(guarded=st.sets(st.sampled_from(ALL)), soft=st.sets(st.sampled_from(ALL)))
-    def register(self, guarded: set[SlotId], soft: set[SlotId]) -> None:
-        self.world.guard(guarded, soft)
+    @rule(
+        guarded=st.sets(st.sampled_from(ALL)), soft=st.sets(st.sampled_from(ALL)),
+        name=st.sampled_from(GUARDS), lease_s=st.sampled_from((1.0, 2.5, 100.0)),
+    )  # fmt: skip
+    def register(self, guarded: set[SlotId], soft: set[SlotId], name: str, lease_s: float) -> None:
+        self.world.guard(guarded, soft, name=name, lease_s=lease_s)
+
+    @rule(name=st.sampled_from(GUARDS))
+    def withdraw(self, name: str) -> None:
+        self.world.send(GuardRemoved(name=name))
 
     @rule()
     def clients_answer(self) -> None:
         for asked in self.world.asked_guards:
-            self.world.let_go(asked.job, asked.slot)
+            self.world.tell(asked.job, asked.slot, "nearly done", name=asked.guards[0])
+            for name in asked.guards:
+                self.world.let_go(asked.job, asked.slot, name=name)
         for stopped in self.world.asked_soft_off:
             self.world.down(stopped.job, stopped.slot)
         self.world.asked_guards.clear()
@@ -146,6 +156,21 @@ class Rack(RuleBasedStateMachine):
         """The world judges it at each byte; here only that nobody was forgotten by its bookkeeping."""
         for slot, job in self.world.state.claims.items():
             assert slot in self.world.state.jobs[job].tasks
+
+    @invariant()
+    def guards_hold_what_they_look_after_and_nothing_for_ever(self) -> None:
+        """Who holds a slot is registered for it, with a lease that runs, and the slot waits for guards."""
+        world = self.world
+        for job in world.state.jobs.values():
+            for slot, task in job.tasks.items():
+                held = [hold for hold in task.holds if not hold.over]
+                assert (task.step is Step.GUARDS) is bool(held)
+                for hold in held:
+                    guard = world.state.guards[hold.guard]
+                    assert slot in guard.slots
+                    assert guard.until > world.now
+                    assert task.until is not None
+                    assert hold.since <= world.now < task.until <= hold.since + POLICY["guard_max_s"]
 
     def teardown(self) -> None:
         """With all faults gone and time passing, every job ends, and every slot is what was last asked of it."""
