@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from graped.api import types
@@ -125,6 +125,11 @@ class Access(Protocol):
     async def set_client_key(self, name: str, public_key: str, *, by: str) -> types.ClientKey: ...
     async def remove_client_key(self, name: str, *, by: str) -> types.ClientKey: ...  # raises NotFound
     async def install_client_key(self, name: str, slots: Sequence[SlotId], *, by: str) -> Chore: ...  # NotFound
+    async def look(self, slots: Sequence[SlotId], user: str) -> Sequence[types.HostKey]: ...  # what nodes show now
+
+    def trust(self, wanted: Mapping[SlotId, str], *, user: str, password: str | None, by: str) -> Chore:
+        """Pin the keys with these fingerprints, once the nodes let graped in."""
+        ...
 
 
 class Backend(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
 from graped.api import types
 from graped.api.nodesets import PATTERN
@@ -97,6 +97,39 @@ class GuardWord(BaseModel):
     node: NodeName
     job: Annotated[int, Ge(0), Le(MAX_ID), BeforeValidator(_whole)]
     note: Annotated[str, StringConstraints(max_length=200, pattern=NOTE_PATTERN)] = ""
+
+
+User = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}$"), Field(examples=["pi"])]
+Fingerprint = Annotated[str, StringConstraints(pattern=r"^SHA256:[A-Za-z0-9+/]{43}$")]
+Secret = Annotated[SecretStr, Field(max_length=1000)]
+
+
+class TrustLook(BaseModel):
+    """Ask which host keys nodes show; ``user`` is who would log in."""
+
+    model_config = _STRICT
+
+    nodes: Nodes
+    user: User = "root"
+
+
+class TrustedNode(BaseModel):
+    """A node, and the fingerprint of the host key that somebody vouches for."""
+
+    model_config = _STRICT
+
+    name: NodeName
+    fingerprint: Fingerprint
+
+
+class Trust(BaseModel):
+    """Pin host keys. ``password`` is used where the cluster's key is not let in yet, and kept nowhere."""
+
+    model_config = _STRICT
+
+    nodes: Annotated[list[TrustedNode], Field(min_length=1, max_length=96)]
+    user: User = "root"
+    password: Secret | None = None
 
 
 class SimFault(BaseModel):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+HostKeyWord = Literal["new", "same", "changed", "silent"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,3 +29,16 @@ class ClientKey:
     name: str
     public_key: str  # "type base64 comment"
     fingerprint: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostKey:
+    """The host key that a node shows now, against the one that is pinned. Nobody has decided anything yet."""
+
+    name: str
+    address: str | None
+    state: HostKeyWord  # none pinned; as pinned; another one; it shows none
+    fingerprint: str = ""  # as OpenSSH shows it: "SHA256:..."
+    pinned: str = ""  # the fingerprint that is pinned
+    lets_us_in: bool = False  # the cluster's key is good there already: no password is needed
+    why: str = ""  # why it shows none

@@ -27,6 +27,8 @@ from graped.api.sim_types import SimDisplay as SimDisplay
 from graped.api.sim_types import SimFault as SimFault
 from graped.api.sim_types import SimKnob as SimKnob
 from graped.api.ssh_types import ClientKey as ClientKey
+from graped.api.ssh_types import HostKey as HostKey
+from graped.api.ssh_types import HostKeyWord as HostKeyWord
 from graped.api.ssh_types import NodeSsh as NodeSsh
 
 PowerWord = Literal["on", "off", "unknown"]
@@ -37,7 +39,7 @@ StackWord = Literal["starting", "ok", "degraded", "missing", "unknown"]
 OutcomeWord = Literal["queued", "running", "done", "completed_with_errors", "failed", "cancelled", "interrupted"]
 JobKindWord = Literal[
     "power", "image.import", "image.prepare", "image.exec", "image.verify", "image.commit",
-    "node.set", "node.reset", "node.snapshot", "node.rollback", "node.drop", "node.keys",
+    "node.set", "node.reset", "node.snapshot", "node.rollback", "node.drop", "node.keys", "node.trust",
 ]  # fmt: skip
 ResultWord = Literal["done", "failed", "cancelled", "superseded", "interrupted"]
 

@@ -24,6 +24,7 @@ class ChoreKind(StrEnum):
     NODE_ROLLBACK = "node.rollback"
     NODE_DROP = "node.drop"
     NODE_KEYS = "node.keys"
+    NODE_TRUST = "node.trust"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

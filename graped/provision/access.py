@@ -29,6 +29,7 @@ from graped.provision.chores import Chores
 from graped.provision.faults import Faults
 from graped.provision.identities import known_nodes
 from graped.provision.living import Living
+from graped.provision.trusting import Trusting
 from graped.work import Work
 
 ROUND_S: Final = 2.0
@@ -62,6 +63,15 @@ class Access:
         self.keys = KeyRing(engine.state.config.store.state_dir / "ssh")
         self.living = Living(lambda: engine.state, engine.post, self.keys, clock, real, simulated)
         self._faults = Faults(engine.post)
+        loop = asyncio.get_running_loop()
+
+        def pinned() -> None:  # in any thread
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                loop.call_soon_threadsafe(self.pinned)
+
+        trusting = Trusting(self.endpoint, self.keys, chores, journal, pinned)
+        self.look = trusting.look
+        self.trust = trusting.trust
         self._pins: dict[SlotId, tuple[str, ...]] = {}
         self._woken = asyncio.Event()
 

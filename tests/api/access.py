@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 from graped.api import types
@@ -13,6 +13,7 @@ from graped.model import SlotId
 from graped.network.ssh_keys import fingerprint_of
 from graped.provision.chores import Chores
 from graped.work import Work
+from tests.api.trusting import Trusting
 
 
 class Access:
@@ -22,6 +23,7 @@ class Access:
         self.engine = engine
         self.keys: dict[str, types.ClientKey] = {}
         self._given = chores
+        self.trusting = Trusting()
 
     @cached_property
     def chores(self) -> Chores:
@@ -57,3 +59,9 @@ class Access:
             return "added"
 
         return self.chores.start_each(ChoreKind.NODE_KEYS, name, install, tuple(slots), by=by, at_once=8)
+
+    async def look(self, slots: Sequence[SlotId], user: str) -> Sequence[types.HostKey]:
+        return await self.trusting.look(self.engine.state, slots)
+
+    def trust(self, wanted: Mapping[SlotId, str], *, user: str, password: str | None, by: str) -> Chore:
+        return self.trusting.trust(self.engine.state, self.chores, wanted, user=user, password=password, by=by)

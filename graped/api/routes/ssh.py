@@ -1,4 +1,4 @@
-"""SSH: how each node is met, and the keys of programs that log in there."""
+"""SSH: how each node is met, which host keys are trusted, and the keys of programs that log in there."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from fastapi import Path, Request, Response
 
 from graped.api import types
 from graped.api.answers import answer
-from graped.api.bodies import ClientName, KeyInstall, KeySet
+from graped.api.bodies import ClientName, KeyInstall, KeySet, Trust, TrustLook
 from graped.api.documents import errors
 from graped.api.nodesets import named, targets
 from graped.api.peer import who
 from graped.api.routes.context import BackendOf, topic
-from graped.api.routes.long_work import ACCEPTED, accepted
+from graped.api.routes.long_work import ACCEPTED, accepted, whole
 
 router = topic("ssh")
 
@@ -54,3 +54,21 @@ async def install_key(request: Request, backend: BackendOf, name: KeyName, body:
     """Have running nodes accept a key: graped logs in with the key of the cluster and adds it where it is missing."""
     slots = targets(backend.state, body.nodes)
     return accepted(backend, await backend.access.install_client_key(name, slots, by=who(request.scope)))
+
+
+@router.post("/v1/nodes/trust/look", response_model=list[types.HostKey], responses=errors(404, 409, body=True))
+async def look(request: Request, backend: BackendOf, body: TrustLook) -> Response:
+    """Ask nodes which host keys they show; takes as long as the slowest of them."""
+    slots = targets(backend.state, body.nodes)
+    return answer(tuple[types.HostKey, ...], await whole(request, backend.access.look(slots, body.user)))
+
+
+@router.post("/v1/nodes/trust", status_code=202, response_model=types.Job, responses=ACCEPTED | errors(404, body=True))
+async def trust(request: Request, backend: BackendOf, body: Trust) -> Response:
+    """Pin the host keys of nodes that boot from their own SD card, and have them let graped in."""
+    state = backend.state
+    by_name = {node.name: node.fingerprint for node in body.nodes}
+    wanted = {slot: by_name[state.config.node_name(slot)] for slot in named(state, by_name)}
+    password = None if body.password is None else body.password.get_secret_value()
+    chore = backend.access.trust(wanted, user=body.user, password=password, by=who(request.scope))
+    return accepted(backend, chore)
