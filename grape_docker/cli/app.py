@@ -10,6 +10,8 @@ from grape_docker.cli.session import Session
 
 LATE: dict[str, tuple[str, str]] = {
     "run": ("grape_docker.cli.run:run", "Keep the swarm equal to the nodes that are up (the daemon)."),
+    "image": ("grape_docker.cli.images:image", "Images in the cluster's own registry."),
+    "registry": ("grape_docker.cli.registry:registry", "Prepare the cluster's own registry."),
 }
 
 
