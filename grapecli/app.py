@@ -13,6 +13,7 @@ LATE = {
     "power": ("grapecli.power:power", "Switch nodes on and off."),
     "meters": ("grapecli.meters:meters", "Show meters, now or over time."),
     "events": ("grapecli.events:events", "Show what happened; -f follows."),
+    "guards": ("grapecli.guards:guards", "List who is asked before nodes lose power."),
     "jobs": ("grapecli.jobs:jobs", "List, show and cancel power commands and long work."),
     "stack": ("grapecli.stacks:stack", "List and show stacks."),
     "node": ("grapecli.nodes:node", "List and show nodes; set what they boot, and their roots."),

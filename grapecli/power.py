@@ -160,6 +160,10 @@ def _accepted(session: Session, job: Json, planned: Json) -> int:
     _tell_already(session, planned)
     if job["outcome"] in follow.ENDED:  # nothing had to be done
         return exits.of_outcome(job["outcome"])
+    if any(task["step"] == "guards" for task in job["tasks"]):
+        from grapecli.guards import tell_first_words  # seldom needed
+
+        tell_first_words(session, job)
     return exits.OK
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 NEVER_S = 3600.0  # only changes are shown
 
 # Steps that read badly as they are.
-SHOWN = {"on": "switching on", "cut": "switching off", "guards": "held by guards", "soft_off": "in soft-off"}
+SHOWN = {"on": "switching on", "cut": "switching off", "soft_off": "in soft-off"}
 
 
 class Place:
@@ -51,6 +51,8 @@ class Place:
         """Say it in one line."""
         if not self.words:
             return f"{self.step} ({self.reason})" if self.reason else self.step
+        if self.step == "guards":  # "draining 4 tasks ...": what a guard says is what goes on
+            return f"{self.reason or 'held by guards'} ..., {self.words}"
         text = f"{SHOWN.get(self.step, self.step)}, {self.words}"
         return f"{text} ({self.reason})" if self.reason else text
 

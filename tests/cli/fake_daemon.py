@@ -162,6 +162,7 @@ ROUTES: dict[tuple[str, str], Any] = {
     ("GET", "/v1/power"): lambda rack, q, b: rack.groups(q["nodes"]),
     ("POST", "/v1/power/plan"): lambda rack, q, b: rack.plan(b),
     ("POST", "/v1/power"): lambda rack, q, b: rack.power(b),
+    ("GET", "/v1/guards"): lambda rack, q, b: rack.guards(),
     ("GET", "/v1/jobs"): lambda rack, q, b: rack.newest_jobs(int(q["limit"]), open_only=q.get("open") == "true"),
     ("GET", "/v1/jobs/(\\d+)"): _job,
     ("POST", "/v1/jobs/(\\d+)/cancel"): lambda rack, q, b, number: rack.cancel(rack.jobs[int(number)]),

@@ -42,6 +42,8 @@ class Rack:
         self.dead: dict[int, str] = {}
         self.stuck_at: dict[str, tuple[str, str]] = {}  # node -> stage it stops at, reason it then tells
         self.never: set[str] = set()
+        self.guard_says: dict[str, list[str]] = {}  # node -> what its guard says one after the other
+        self.guard_s = 0.2  # each of these takes so long
         self.nodes = {name: _node(name, stack, slot) for stack in range(stacks) for slot in range(6)
                       for name in [f"worker-{stack}-{slot}"]}  # fmt: skip
         self.stack_ids = list(range(stacks))
@@ -124,6 +126,10 @@ class Rack:
                "folded": str(NodeSet.fromlist(names)), "tasks": tasks, "version": 0, "kind": "power",
                "subject": str(NodeSet.fromlist(names)), "progress": None, "code": "", "reason": "", "hint": "",
                "result": ""}  # fmt: skip
+        for task in tasks:
+            if task["name"] in self.guard_says and body["verb"] != "on" and not job["force"]:
+                task.update(step="guards", reason="waits for guard grape_docker")
+                job["outcome"] = "running"
         self.jobs[self.asked] = job
         threading.Thread(target=self._run, args=(job,), daemon=True).start()
         return self.jobs[self.asked]
@@ -133,6 +139,8 @@ class Rack:
             if job["outcome"] == "cancelled":
                 return
             time.sleep(self.switch_s)
+            if task["step"] == "guards":
+                self._drain(job, task)
             if task["result"] is None:
                 job["outcome"] = "running"
                 self._switch(job["verb"], task)
@@ -145,6 +153,23 @@ class Rack:
         job["ended"] = wall()
         self.log("job.ended", f"job {job['id']} is {job['outcome']}", job=job["id"])
         self.bump()
+
+    def _drain(self, job: Json, task: Json) -> None:
+        for note in self.guard_says[task["name"]]:
+            time.sleep(self.guard_s)
+            task["reason"] = note
+            job["version"] += 1
+            self.bump()
+        time.sleep(self.guard_s)
+        task["reason"] = ""
+
+    def guards(self) -> list[Json]:
+        held = [(job, task) for job in self.jobs.values() for task in job["tasks"] if task["step"] == "guards"]
+        holding = [{"node": task["name"], "job": job["id"], "since": wall(-12), "deadline": wall(90),
+                    "note": task["reason"]} for job, task in held]  # fmt: skip
+        names = sorted(self.guard_says)
+        return [{"name": "grape_docker", "nodes": names, "folded": str(NodeSet.fromlist(names)), "lease_s": 30.0,
+                 "until": wall(25), "holding": holding}] if names else []  # fmt: skip
 
     def _switch(self, verb: str, task: Json) -> None:
         node = self.nodes[task["name"]]
