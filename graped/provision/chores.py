@@ -20,7 +20,7 @@ from graped.core.chore import Chore, ChoreKind, Failure
 from graped.core.events import ChoreEnded, ChoreMoved, ChoreNodeEnded
 from graped.core.jobs import Outcome, Result
 from graped.engine import Engine
-from graped.errors import Cancelled, Conflict, Stopping
+from graped.errors import Cancelled, Conflict, GrapeError, Stopping
 from graped.model import SlotId
 from graped.provision.failures import failure_of
 from graped.provision.output import Output
@@ -234,21 +234,24 @@ class Chores:
         if at_once == 1:
             self._next(running, each, waiting)
             return ""
-        others = [
-            threading.Thread(target=self._next_quietly, args=(running, each, waiting), daemon=True)
-            for _ in range(min(at_once, len(slots)))
-        ]
+        cut: list[GrapeError] = []
+
+        def work() -> None:
+            try:
+                self._next(running, each, waiting)
+            except (Cancelled, Stopping) as error:
+                cut.append(error)
+
+        others = [threading.Thread(target=work, daemon=True) for _ in range(min(at_once, len(slots)))]
         for other in others:
             other.start()
         for other in others:
             while other.is_alive():
                 running.work.check()
                 other.join(TELL_S)
+        if cut:
+            raise cut[0]
         return ""
-
-    def _next_quietly(self, running: _Running, each: Callable[[SlotId, Work], str], waiting: deque[SlotId]) -> None:
-        with contextlib.suppress(Cancelled, Stopping):  # whoever waits for all sees it, too
-            self._next(running, each, waiting)
 
     def _next(self, running: _Running, each: Callable[[SlotId, Work], str], waiting: deque[SlotId]) -> None:
         """Work on one node after the other, as long as one waits (in a thread)."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import IPv4Interface
+from typing import TYPE_CHECKING
 
 from graped.config.types import Netboot
-from graped.network.links import LinkInfo
+
+if TYPE_CHECKING:
+    from graped.network.links import LinkInfo  # netlink costs a second on a Pi, and faults are told without it, too
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,41 @@ def test_nodes_and_nodesets(client: Client) -> None:
     assert raised.value.status == 404
 
 
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ+KOgRv8qrX5D8n5kQ9mW7J1bY8r8yqFZ6qYV4pUqGd grape_docker"
+
+
+def test_how_a_node_is_met_by_ssh(client: Client) -> None:
+    found = client.get("/v1/nodes/worker-0-1/ssh")
+    _fits(types.NodeSsh, found)
+    assert found["why"] == "it has no address"
+    with pytest.raises(errors.UnknownNode):
+        client.get("/v1/nodes/worker-0-9/ssh")
+
+
+def test_keys_of_clients(client: Client) -> None:
+    made = client.post("/v1/keys", {"name": "grape_docker", "public_key": KEY})
+    _fits(types.ClientKey, made)
+    assert client.get("/v1/keys") == [made]
+    job = client.post("/v1/keys/grape_docker/install", {"nodes": "worker-0-[3-4]"})
+    job = client.get(f"/v1/jobs/{job['id']}", wait_s=10, until="ended")
+    assert (job["kind"], job["outcome"]) == ("node.keys", "completed_with_errors")
+    assert [(task["result"], task["reason"]) for task in job["tasks"]] == [
+        ("done", "added"), ("failed", "worker-0-4 lets nobody in"),
+    ]  # fmt: skip
+    assert client.delete("/v1/keys/grape_docker") == made
+    with pytest.raises(errors.NotFound):
+        client.delete("/v1/keys/grape_docker")
+    with pytest.raises(errors.NotFound):
+        client.post("/v1/keys/x/install", {"nodes": "@all"})
+
+
+@pytest.mark.parametrize("line", ['command="sh" ' + KEY, "ssh-ed25519 AAAA", "a\nb", KEY + "\n" + KEY, ""])
+def test_what_is_no_public_key_is_refused(client: Client, line: str) -> None:
+    with pytest.raises(errors.RequestError):
+        client.post("/v1/keys", {"name": "x", "public_key": line})
+    assert client.get("/v1/keys") == []
+
+
 def test_plan_does_nothing(served: Served, client: Client) -> None:
     _on(client, "worker-0-0")
     plan = client.post("/v1/power/plan", {"nodes": "@stack:0", "verb": "off"})

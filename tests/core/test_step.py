@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from graped.core.draft import KEPT_JOBS
 from graped.core.effects import Log
-from graped.core.events import DaemonFault, PortRead, Tick
+from graped.core.events import DaemonFault, NodesTrusted, PortRead, Tick
 from graped.core.state import State
 from graped.core.step import step
 from graped.model import SlotId, Verb
@@ -47,6 +47,16 @@ def test_a_fault_of_the_daemon_is_said_once_and_its_end_once() -> None:
     said = [one for one in world.logs if "store_full" in one.kind]
     assert [one.kind for one in said] == ["fault.store_full", "healed.store_full"]
     assert "after 5 s" in said[1].message
+
+
+def test_which_nodes_are_trusted_is_told_once() -> None:
+    world = World()
+    world.settle()
+    revision = world.state.revision
+    for _ in range(3):
+        world.send(NodesTrusted(slots=frozenset(slots(0, 1, 2))))
+    assert world.state.trusted == set(slots(0, 1, 2))
+    assert world.state.revision == revision + 1
 
 
 def test_only_the_last_ended_jobs_are_kept_and_every_open_one() -> None:

@@ -339,3 +339,11 @@ def test_a_late_node_lets_the_next_go() -> None:
     assert world.observed(SlotId(1, 0)) is Power.OFF
     world.run(10)
     assert world.observed(SlotId(1, 0)) is Power.ON
+
+
+def test_a_node_that_answers_with_a_key_that_is_not_pinned_is_late_for_that() -> None:
+    world = booting(config_of(boot=Boot.LOCAL))
+    world.stage(A, Stage.POWERED, "untrusted: grapecli node trust worker-0-0")
+    reason, hint = late_after(world, 450)
+    assert reason == "answers by SSH, and its host key is not pinned"
+    assert hint == "grapecli node trust worker-0-0"

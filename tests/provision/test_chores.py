@@ -306,3 +306,44 @@ def test_what_a_job_says_is_kept_while_it_runs_and_for_a_while_after() -> None:
         assert chores.output(first, 0) == ((), 0)
 
     run(story)
+
+
+def test_nodes_that_are_waited_for_are_worked_on_at_the_same_time_and_fail_alone() -> None:
+    together = threading.Barrier(3)
+
+    def each(slot: SlotId, work: Work) -> str:
+        together.wait(5)  # all three at once, or nobody comes on
+        if slot == SLOTS[1]:
+            raise NoSpace("no room")
+        return f"{slot.slot} done"
+
+    async def story(chores: Chores, engine: Engine) -> None:
+        chore = chores.start_each(ChoreKind.NODE_KEYS, "three", each, SLOTS, by="uid 0", at_once=3)
+        end = await ended(engine, chore.id)
+        assert end.outcome is Outcome.WITH_ERRORS
+        told = [(end.nodes[slot].result, end.nodes[slot].reason) for slot in SLOTS]
+        assert told == [(Result.DONE, "0 done"), (Result.FAILED, "no room"), (Result.DONE, "2 done")]
+
+    run(story)
+
+
+def test_cancelling_leaves_the_nodes_that_wait() -> None:
+    begun, go = threading.Semaphore(0), threading.Event()
+
+    def each(slot: SlotId, work: Work) -> str:
+        begun.release()
+        assert go.wait(10)
+        work.check()
+        return ""
+
+    async def story(chores: Chores, engine: Engine) -> None:
+        chore = chores.start_each(ChoreKind.NODE_KEYS, "three", each, SLOTS, by="uid 0", at_once=2)
+        for _ in range(2):
+            assert await asyncio.to_thread(begun.acquire, timeout=5)
+        await engine.cancel(chore.id, by="uid 0")
+        go.set()
+        end = await ended(engine, chore.id)
+        assert end.outcome is Outcome.CANCELLED
+        assert not begun.acquire(blocking=False), "the third was never begun"
+
+    run(story)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from graped.core.state import SlotState
 from graped.model import Power, SlotId, Stage
-from graped.provision.pulse import BOOTING_S, LIVING_S, LOST_AFTER, Answer, Pulse
+from graped.provision.pulse import BOOTING_S, DOUBT_S, LIVING_S, LOST_AFTER, Answer, Pulse
 
 A = SlotId(0, 0)
 ALIVE = Answer(banner="SSH-2.0-OpenSSH_9.2", trusted=True)
@@ -19,7 +21,7 @@ def slot(stage: Stage | None, power: Power = Power.ON) -> dict[SlotId, SlotState
     return {A: SlotState(observed=power, stage=stage)}
 
 
-def test_a_booting_node_is_asked_every_second_until_it_answers() -> None:
+def test_a_booting_node_is_asked_again_at_once_until_it_answers() -> None:
     pulse, state, now = Pulse(), slot(Stage.ROOT), 100.0
     for _ in range(3):
         assert pulse.due(state, [A], now) == (A,)
@@ -36,6 +38,27 @@ def test_a_node_that_loads_is_not_asked_and_soon_once_its_kernel_runs() -> None:
     pulse.heard(A, Stage.POWERED, SILENT, 100.0)
     assert pulse.due(slot(Stage.TFTP), [A], 200.0) == ()
     assert pulse.due(slot(Stage.KERNEL), [A], 101.0) == (A,)
+
+
+def test_a_node_with_its_own_disk_is_asked_as_often_from_its_power_on_until_it_is_late() -> None:
+    pulse, state = Pulse(), slot(Stage.POWERED)
+    pulse.heard(A, Stage.POWERED, SILENT, 100.0)
+    assert pulse.due(state, [A], 100.0 + BOOTING_S) == ()
+    assert pulse.due(state, [A], 100.0 + BOOTING_S, {A}) == (A,)
+    late = {A: replace(state[A], late="does not answer by SSH")}
+    assert pulse.due(late, [A], 100.0 + DOUBT_S - 0.1, {A}) == ()
+    assert pulse.due(late, [A], 100.0 + DOUBT_S, {A}) == (A,)
+
+
+def test_who_answers_in_vain_is_not_asked_often() -> None:
+    """OpenSSH 9.8 shuts out who connects often and does not log in."""
+    for answer in (OTHER, Answer(banner="SSH-2.0-x"), Answer(error="SSH broke off", in_vain=True)):
+        pulse = Pulse()
+        pulse.heard(A, Stage.ROOT, answer, 100.0)
+        assert pulse.due(slot(Stage.ROOT), [A], 100.0 + DOUBT_S - 0.1) == ()
+        assert pulse.due(slot(Stage.ROOT), [A], 100.0 + DOUBT_S) == (A,)
+        pulse.forget(A)
+        assert pulse.due(slot(Stage.ROOT), [A], 100.1) == (A,), "its pinned key is another one"
 
 
 def test_one_missed_answer_is_no_death_three_in_a_row_are() -> None:
