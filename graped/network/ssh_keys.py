@@ -112,6 +112,11 @@ class KeyRing:
         found = (_public(self._host_folder(node) / _file_of(kind)) for kind in HOST_KEY_KINDS)
         return tuple(" ".join(path.read_text().split()[:2]) for path in found if path.exists())
 
+    def version(self) -> tuple[int, ...]:
+        """A value that differs when host keys were made, pinned or forgotten: both folders change by renames alone."""
+        folders = (self._hosts, self._folder / PINNED)
+        return tuple(folder.stat().st_mtime_ns if folder.exists() else 0 for folder in folders)
+
     def fingerprint(self, node: str) -> str:
         """How a person compares a node's key, as OpenSSH shows it: "SHA256:..."; "" where none is pinned."""
         keys = self.public_keys(node)

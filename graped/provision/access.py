@@ -163,9 +163,13 @@ class Access:
 
     async def _follow_pins(self) -> None:
         """See which host keys are pinned, round after round: roots bring some, people others."""
+        seen: object = None
         while True:
+            asked = self._woken.is_set()
             self._woken.clear()
-            pins = await asyncio.to_thread(self._look)
+            now = (self._engine.state.config, self.keys.version())
+            pins = self._pins if now == seen and not asked else await asyncio.to_thread(self._look)
+            seen = now
             for slot in pins.keys() | self._pins.keys():
                 if pins.get(slot) != self._pins.get(slot):
                     self.living.pinned_anew(slot)

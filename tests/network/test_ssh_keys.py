@@ -100,6 +100,22 @@ def test_forgetting_and_nothing_pinned(ring: KeyRing) -> None:
     assert not set(before) & set(ring.public_keys(NODE))
 
 
+def test_the_version_differs_with_each_change_of_host_keys(ring: KeyRing) -> None:
+    seen = [ring.version()]
+    key = KEY
+    for change in (
+        lambda: ring.host_keys(NODE),
+        lambda: ring.pin("other", (key,)),
+        lambda: ring.pin("other", (key.replace("pUqGd", "pUqGe"),)),
+        lambda: ring.forget("other"),
+        lambda: ring.forget(NODE),
+    ):
+        assert ring.version() == seen[-1]
+        change()
+        seen.append(ring.version())
+    assert len(set(seen)) == len(seen)
+
+
 def test_half_made_keys_are_cleaned(ring: KeyRing) -> None:
     folder = ring.host_keys(NODE)
     (folder.parent / ".partial-12ab").mkdir()
