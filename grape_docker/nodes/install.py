@@ -49,7 +49,7 @@ def _install_debs(node: Remote, machine: Machine, folder: Path, tell: Tell) -> s
         for number, deb in enumerate(debs, 1):
             tell(f"docker: copying {deb.name} ({number} of {len(debs)})")
             node.session.put_file(deb, f"{there}/{deb.name}")
-        tell(f"docker: installing {len(debs)} packages")
+        tell(f"docker: installing from {folder}")
         node.script(script_of("install.sh"), "debs", there, what="installing Docker", timeout_s=INSTALL_S)
     finally:
         node.script('rm -rf -- "$1"', there, what="removing packages")
@@ -88,9 +88,9 @@ def version_of(text: str) -> tuple[int, ...]:
 
 
 def reason(error: CommandFailed) -> str:
-    """Find the line that says why: apt and dpkg write it first, and generalities after it. Pure."""
+    """Find the line that says why: generalities come after it. Pure."""
     lines = [line.strip() for line in str(error.fields.get("stderr", "")).splitlines() if line.strip()]
-    for mark in ("dpkg: error", "E: "):
-        if found := next((line for line in lines if line.startswith(mark)), ""):
+    for mark in (" : Depends: ", "dpkg: error", "E: "):
+        if found := next((line for line in lines if mark in line), ""):
             return found.removeprefix("E: ")
     return lines[-1] if lines else error.detail

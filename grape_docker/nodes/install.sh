@@ -5,7 +5,7 @@ if ! command -v apt-get >/dev/null; then
     exit 1
 fi
 get() {
-    apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold "$@" >/dev/null
+    apt-get install -y -q --no-install-recommends -o DPkg::Lock::Timeout=120 -o Dpkg::Options::=--force-confold "$@" >&2
 }
 # A power cut in the middle of an installation leaves packages that are unpacked and not configured.
 if [ -n "$(dpkg --audit 2>/dev/null)" ]; then dpkg --configure -a --force-confold >/dev/null 2>&1; fi
@@ -19,20 +19,19 @@ apt)
     command -v docker >/dev/null || get docker-cli || exit 1
     ;;
 debs)
+    # The folder becomes a repository of its own: what docker.io needs is taken from it, and nothing else.
     cd "$2" || exit 1
-    new=
     for deb in *.deb; do
-        name=$(dpkg-deb -f "$deb" Package) || exit 1
-        have=$(dpkg-query -W -f '${db:Status-Status} ${Version}' "$name" 2>/dev/null)
-        case $have in
-        "installed "*) dpkg --compare-versions "${have#installed }" ge "$(dpkg-deb -f "$deb" Version)" && continue ;;
-        esac
-        new="$new ./$deb"
-    done
-    # shellcheck disable=SC2086 # names of packages hold no blanks
-    if [ -n "$new" ]; then
-        get -o Dir::Etc::SourceList=/dev/null -o Dir::Etc::SourceParts=/dev/null $new || exit 1
-    fi
+        dpkg-deb -f "$deb" || exit 1
+        printf 'Filename: ./%s\nSize: %s\nSHA256: %s\n\n' "$deb" "$(wc -c <"$deb")" "$(sha256sum <"$deb" | cut -d ' ' -f 1)"
+    done >Packages
+    echo "deb [trusted=yes] file:$2 ./" >sources.list
+    mkdir -p lists/partial
+    set -- -o "Dir::Etc::SourceList=$2/sources.list" -o Dir::Etc::SourceParts=/dev/null \
+        -o "Dir::State::Lists=$2/lists" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache= -o APT::Sandbox::User=root
+    apt-get -q "$@" update >/dev/null || exit 1
+    get "$@" docker.io || exit 1
+    command -v docker >/dev/null || get "$@" docker-cli || exit 1
     ;;
 esac
 if ! command -v dockerd >/dev/null || ! command -v docker >/dev/null; then

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import socket
@@ -168,20 +169,19 @@ def test_apt_that_installs_nothing_is_told(apt: Path) -> None:
     assert "E: no such luck" in done.stderr
 
 
-def test_packages_that_are_there_are_not_installed_over(apt: Path) -> None:
+def test_a_folder_of_packages_is_a_repository_of_its_own(apt: Path) -> None:
     debs = apt / "debs"
     debs.mkdir()
-    for name in ("perl_1_all.deb", "docker.io_2_all.deb"):
-        (debs / name).touch()
-    program(apt, "dpkg-deb", '#!/bin/sh\nn=${2%%_*}\n[ "$3" = Package ] && echo "$n" || echo 2\n')
-    program(apt, "dpkg-query", '#!/bin/sh\n[ "$4" = perl ] && echo "installed 3"\n')
-    program(apt, "dpkg", '#!/bin/sh\n[ "$1" != --compare-versions ] || [ "$2" -ge "$4" ]\n')
-    (apt / "updated").touch()
+    for name in ("docker.io_2_all.deb", "perl_1%3a1_all.deb"):
+        (debs / name).write_text(name)
+    program(apt, "dpkg-deb", '#!/bin/sh\nn=${2%%_*}\nprintf "Package: $n\\nVersion: 2\\n"\n')
     done = install(apt, "debs", str(debs))
     assert done.returncode == 0, done.stderr
-    (line,) = (apt / "log").read_text().splitlines()
-    assert "./docker.io_2_all.deb" in line
-    assert "perl" not in line
+    first, last = (debs / "Packages").read_text().strip().split("\n\n")
+    assert first.splitlines()[:4] == ["Package: docker.io", "Version: 2", "Filename: ./docker.io_2_all.deb", "Size: 19"]
+    assert f"SHA256: {hashlib.sha256(b'perl_1%3a1_all.deb').hexdigest()}" in last
+    lines = [line for line in (apt / "log").read_text().splitlines() if line.startswith("apt-get")]
+    assert all(f"Dir::Etc::SourceList={debs}/sources.list" in line for line in lines), "the node's own are not asked"
 
 
 def _answer_twice(listener: socket.socket, body: str) -> None:

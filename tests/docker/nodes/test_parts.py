@@ -89,6 +89,8 @@ def test_a_node_without_memory_cgroup_is_warned_about() -> None:
 def test_why_an_installation_failed_is_its_first_complaint() -> None:
     stderr = "W: something\nE: Failed to fetch http://x/ Could not resolve\nE: Unable to fetch some archives\n"
     assert install.reason(CommandFailed("x", stderr=stderr)) == "Failed to fetch http://x/ Could not resolve"
+    unmet = "have unmet dependencies:\n docker.io : Depends: runc but it is not installable\nE: Unable\n"
+    assert install.reason(CommandFailed("x", stderr=unmet)) == "docker.io : Depends: runc but it is not installable"
     assert install.reason(CommandFailed("ended with 1")) == "ended with 1"
 
 
