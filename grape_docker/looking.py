@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from grape_docker import facts, rack
-from grape_docker.model import Hold, NodeFact, Rack, Settings, Swarm, TaskFact
+from grape_docker.model import NodeFact, Rack, Settings, Swarm, TaskFact
 from grape_docker.swarm.manager import Manager
 from graped.api.client import Client
 from graped.errors import GrapeError
@@ -41,6 +41,7 @@ class Eyes:
         self._names: tuple[str, ...] = ()
         self._swarm: Swarm | None = None
         self._founded = False
+        self._told_of = ""
         self._swarm_at = 0.0
         self._again: dict[str, float] = {}
         self._guarded: frozenset[str] = frozenset()
@@ -63,8 +64,8 @@ class Eyes:
         self._founded = self._founded and found
         self._again.pop("docker", None)
 
-    def look(self, holds: tuple[Hold, ...]) -> Sight | None:
-        """Look at what is stale. None: a side does not answer; ``failures`` says why."""
+    def look(self) -> Sight | None:
+        """Look at what is stale; what our guard holds is not in it. None: a side is silent; see ``failures``."""
         if self._monotonic() >= self._swarm_at + SWARM_S:
             self._swarm = None
         self._try("graped", self._look_at_graped)
@@ -72,8 +73,7 @@ class Eyes:
             self._try("docker", self._look_at_docker)
         if self.settings is None or self._rack is None or self._swarm is None:
             return None
-        seen = Rack(nodes=self._rack.nodes, holds=holds, budgets=self._rack.budgets)
-        return Sight(settings=self.settings, rack=seen, swarm=self._swarm, elastic_names=self._names)
+        return Sight(settings=self.settings, rack=self._rack, swarm=self._swarm, elastic_names=self._names)
 
     def tasks(self) -> tuple[TaskFact, ...] | None:
         """Read the swarm's tasks; None where Docker does not answer."""
@@ -121,9 +121,11 @@ class Eyes:
         if not self._founded:
             founded = self._manager.ensure()
             self._founded = True
-            log.info("%s swarm %s", "made" if founded.made else "looks after", founded.id)
-            for note in founded.notes:
-                log.warning("%s", note)
+            if founded.id != self._told_of:
+                self._told_of = founded.id
+                log.info("%s swarm %s", "made" if founded.made else "looks after", founded.id)
+                for note in founded.notes:
+                    log.warning("%s", note)
         if self._swarm is None:
             self._swarm = self._manager.swarm()
             self._swarm_at = self._monotonic()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -165,8 +166,10 @@ class Loop:
         """Look, plan, hand out; return when to wake (monotonic s), and whether nothing is going on."""
         self._watch_clock()
         troubles = list(self._register())
+        sight = self._eyes.look()
         self._drains.renew(self._eyes.guarded(self._workshop.busy))
-        sight = self._eyes.look(self._drains.holds)
+        if sight is not None:
+            sight = replace(sight, rack=replace(sight.rack, holds=self._drains.holds))
         plan, handed = Plan(), False
         if sight is not None:
             plan = reconcile(sight.rack, sight.swarm, self._known, sight.settings, self._wall())
