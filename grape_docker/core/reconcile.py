@@ -195,6 +195,8 @@ def _ready(desk: Desk, own: SwarmNode) -> None:
             desk.complain(
                 "twice", f"two machines of this name are in the swarm: {own.id}, {other.id}", "rename one of them"
             )
+        else:
+            desk.wait(f"{other.id} was {node.name} before, and is not down yet")
 
 
 def _neither(desk: Desk, own: SwarmNode | None) -> None:

@@ -98,6 +98,7 @@ def task_fact(entry: Json, services: Mapping[str, Json]) -> TaskFact:
         state=status.get("State") or "",
         desired=entry.get("DesiredState") or "",
         error=status.get("Err") or "",
+        slot=entry.get("Slot") or 0,
         everywhere=is_global(service),
         max_per_node=placement.get("MaxReplicas") or 0,
         constraints=tuple(placement.get("Constraints") or ()),
