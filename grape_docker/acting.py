@@ -132,7 +132,7 @@ class Hands:
         """Have a node join; where it does not know our key yet, graped puts it there, and once more."""
         tell("joining the swarm")
         where = rack.endpoint(self._client(), action.name)
-        invite = self._invite(now)
+        invite = self._invite(now, fresh=action.fresh)
         try:
             joined = self._join(where, self._key, invite, now.settings, tell)
         except NodeTrouble as error:
@@ -152,13 +152,14 @@ class Hands:
         except DockerError:
             self._manager.remove(node_id, force=True)
 
-    def _invite(self, now: Situation) -> Invite:
+    def _invite(self, now: Situation, *, fresh: bool) -> Invite:
         return Invite(
             managers=self._manager.addresses(),
             token=self._manager.tokens().worker,
             swarm_id=now.swarm.id,
             node_ids=frozenset(one.id for one in now.swarm.nodes),
             registry=self._registry(now.settings),
+            fresh=fresh,
         )
 
     def _registry(self, settings: Settings) -> Trust | None:

@@ -23,6 +23,8 @@ def membership_of(machine: Machine, engine: Engine | None, swarm_id: str, node_i
 
 def why_anew(machine: Machine, engine: Engine, invite: Invite, *, address: str, renamed: str) -> str:
     """Say why a node that is in our swarm has to leave and join again; "" where it has not to."""
+    if invite.fresh:
+        return "it is another one than before"
     if renamed:
         return f"it was called {renamed}"
     if engine.swarm_state == "error":

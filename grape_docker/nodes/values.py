@@ -34,6 +34,7 @@ class Invite:
     swarm_id: str
     node_ids: frozenset[str] = frozenset()  # of all entries of the swarm
     registry: Trust | None = None
+    fresh: bool = False  # a node that is in leaves first: what it was is not what it is
 
 
 class Membership(StrEnum):

@@ -195,6 +195,13 @@ def test_a_node_whose_identity_changed_leaves_and_joins_again(change: dict[str, 
     assert bring(node).steps == ()
 
 
+def test_a_node_that_is_told_to_begins_anew() -> None:
+    node = FakeNode()
+    node.enter(OURS)
+    assert bring(node, replace(INVITE, fresh=True)).replaced == "old-id"
+    assert bring(FakeNode(), replace(INVITE, fresh=True)).steps == ("joined",)
+
+
 def test_leaving_tells_which_entry_can_go() -> None:
     node = FakeNode()
     node.enter(OURS)
