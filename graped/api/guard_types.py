@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -14,6 +15,7 @@ class GuardHold:
 
     node: str
     job: int
+    verb: Literal["off", "cycle"]
     since: str
     deadline: str  # whatever the guard does; its lease may end the hold before
     note: str = ""

@@ -7,6 +7,7 @@ from graped.api.folding import fold
 from graped.api.times import rfc3339
 from graped.clock import Clock
 from graped.core.state import Guard, State
+from graped.model import Verb
 
 
 def guards(state: State, clock: Clock) -> tuple[types.Guard, ...]:
@@ -28,11 +29,12 @@ def guard(state: State, clock: Clock, one: Guard) -> types.Guard:
 
 
 def _holding(state: State, clock: Clock, one: Guard) -> tuple[types.GuardHold, ...]:
-    tasks = [(job, state.jobs[job].tasks[slot]) for slot, job in sorted(state.claims.items())]
+    tasks = [(state.jobs[job], state.jobs[job].tasks[slot]) for slot, job in sorted(state.claims.items())]
     return tuple(
         types.GuardHold(
             node=state.config.node_name(task.slot),
-            job=job,
+            job=job.id,
+            verb="cycle" if job.verb is Verb.CYCLE else "off",
             since=rfc3339(clock.wall_of(hold.since)),
             deadline=rfc3339(clock.wall_of(task.until or hold.since)),
             note=hold.note,

@@ -99,7 +99,7 @@ def test_a_removed_guard_lets_go(running: Client) -> None:
     register(running)
     job = power(running, "cycle", "worker-0-0")
     gone = running.delete("/v1/guards/docker")
-    assert [hold["node"] for hold in gone["holding"]] == ["worker-0-0"]
+    assert [(hold["node"], hold["verb"]) for hold in gone["holding"]] == [("worker-0-0", "cycle")]
     assert ended(running, job)["tasks"][0]["way"][0] == "guards: docker: was removed"
     with pytest.raises(errors.NotFound):
         running.delete("/v1/guards/docker")

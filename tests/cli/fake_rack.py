@@ -165,8 +165,8 @@ class Rack:
 
     def guards(self) -> list[Json]:
         held = [(job, task) for job in self.jobs.values() for task in job["tasks"] if task["step"] == "guards"]
-        holding = [{"node": task["name"], "job": job["id"], "since": wall(-12), "deadline": wall(90),
-                    "note": task["reason"]} for job, task in held]  # fmt: skip
+        holding = [{"node": task["name"], "job": job["id"], "verb": job["verb"], "since": wall(-12),
+                    "deadline": wall(90), "note": task["reason"]} for job, task in held]  # fmt: skip
         names = sorted(self.guard_says)
         return [{"name": "grape_docker", "nodes": names, "folded": str(NodeSet.fromlist(names)), "lease_s": 30.0,
                  "until": wall(25), "holding": holding}] if names else []  # fmt: skip
