@@ -1,47 +1,48 @@
-"""graped's ``GET /v1/status`` as our values. Pure."""
+"""The rack out of what graped's API tells. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
 
-from grape_docker.model import Budget, NodeFact, Rack, Role
+from grape_docker.model import Budget, Hold, NodeFact, Rack, Role
+from graped.api import types
 
 
-def rack(status: Mapping[str, Any]) -> Rack:
-    """Read all configured nodes, and what each stack may draw. What our guard holds is not in it."""
+def rack(status: types.Status, holds: Iterable[Hold] = ()) -> Rack:
+    """Read a snapshot; slots that no device is configured for are left out."""
     return Rack(
-        nodes=tuple(node(one) for one in status["nodes"] if one["configured"]),
-        budgets={
-            one["id"]: Budget(watts=one["budget_watts"], expected=one["expected_watts"]) for one in status["stacks"]
-        },
+        nodes=tuple(node(one) for one in status.nodes if one.configured),
+        holds=tuple(holds),
+        budgets={one.id: Budget(watts=one.budget_watts, expected=one.expected_watts) for one in status.stacks},
     )
 
 
-def node(told: Mapping[str, Any]) -> NodeFact:
+def node(told: types.Node) -> NodeFact:
     """Read one node."""
-    power = told["power"]
     return NodeFact(
-        name=told["name"],
-        stack=told["stack"],
-        slot=told["slot"],
-        mac=told["mac"],
-        model=told["model"],
-        image=told["image"],
-        role=Role(told.get("role") or Role.WORKER),
-        power=power["observed"],
-        desired=power["desired"],
-        power_since=moment(power["since"]),
-        stage=told["stage"],
-        late=bool(told["late"]),
-        address=told["address"],
-        trusted=told.get("trusted"),
-        job=told["job"],
-        watts=told["watts"],
+        name=told.name,
+        stack=told.stack,
+        slot=told.slot,
+        mac=told.mac,
+        model=told.model,
+        image=told.image,
+        role=Role(told.role or Role.WORKER),
+        power=told.power.observed,
+        desired=told.power.desired,
+        power_since=None if told.power.since is None else unix_s(told.power.since),
+        stage=told.stage,
+        late=bool(told.late),
+        address=told.address,
+        trusted=told.trusted,
+        job=told.job,
+        watts=told.watts,
     )
 
 
-def moment(text: str | None) -> float | None:
-    """Unix seconds of an RFC 3339 time."""
-    return datetime.fromisoformat(text).timestamp() if text else None
+def unix_s(time: str) -> float:
+    """Read a time of the API.
+
+    Raises: ValueError.
+    """
+    return datetime.fromisoformat(time).timestamp()
