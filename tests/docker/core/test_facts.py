@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from graped.api import types
 from grape_docker import facts
 from grape_docker.model import Budget, Hold, Role
+from graped.api import types
 
 POWER = types.NodePower(desired="on", observed="off", fault=None, since="2026-03-01T12:00:00.250Z", read_at=None)
 COUNTERS = types.Counters(writes=0, repairs=0, changed_before_write=0, changed_by_itself=0, bus_errors=0)
@@ -12,8 +12,8 @@ COUNTERS = types.Counters(writes=0, repairs=0, changed_before_write=0, changed_b
 
 def told(name: str, **changes: object) -> types.Node:
     values = {
-        "name": name, "stack": 1, "slot": 2, "mac": None, "configured": True, "watts": 7.0, "power": POWER, "stage": "off",
-        **changes,
+        "name": name, "stack": 1, "slot": 2, "mac": None, "configured": True, "watts": 7.0, "power": POWER,
+        "stage": "off", **changes,
     }  # fmt: skip
     return types.Node(**values)  # type: ignore[arg-type]
 
@@ -25,8 +25,10 @@ def test_configured_nodes_holds_and_budgets() -> None:
     )  # fmt: skip
     status = types.Status(
         revision=1, cluster="grape", simulated=True, time="2026-03-01T12:00:00.000Z", stacks=(stack,),
-        nodes=(told("storage", role="manager", trusted=True, address="10.77.0.9", job=4, late="no file"), told("b", configured=False)),
-        faults=(), counters=COUNTERS,
+        nodes=(
+            told("storage", role="manager", trusted=True, address="10.77.0.9", job=4, late="no file"),
+            told("b", configured=False),
+        ), faults=(), counters=COUNTERS,
     )  # fmt: skip
     hold = Hold(name="storage", job=4, verb="off", since=1.0, deadline=2.0)
     rack = facts.rack(status, [hold])
