@@ -6,7 +6,7 @@ import click
 
 from grapecli import exits
 from grapecli.frame import Group
-from grapecli.session import Session
+from graped.terminal.session import Session
 
 LATE = {
     "status": ("grapecli.status:status", "Show stacks, nodes, meters and faults."),

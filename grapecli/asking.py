@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from grapecli.failure import Refused
-from grapecli.session import Session
+from graped.terminal.failure import Refused
+from graped.terminal.session import Session
 
 
 def confirm(session: Session, what: str, lines: list[str], question: str, *, yes: bool) -> None:

@@ -6,7 +6,7 @@ import click
 
 from grapecli.frame import Command, complete_nodes, pass_session
 from grapecli.images import complete_images
-from grapecli.session import Session
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from grapecli.frame import Command, pass_session
-from grapecli.session import Session
+from graped.terminal.session import Session
 
 SHELLS = ("bash", "zsh", "fish")
 

@@ -11,7 +11,7 @@ import click
 
 from grapecli import exits
 from grapecli.frame import Group, pass_session
-from grapecli.session import Session
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

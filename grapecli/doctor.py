@@ -6,7 +6,7 @@ import click
 
 from grapecli import exits
 from grapecli.frame import Command, pass_session
-from grapecli.session import Session
+from graped.terminal.session import Session
 
 LOOK_S = 120.0  # it waits for answers of the network
 _DOTS = {"ok": "ok", "warning": "degraded", "failed": "fault", "skipped": "empty"}

@@ -8,7 +8,7 @@ import click
 
 from grapecli import times
 from grapecli.frame import Command, pass_session, span
-from grapecli.session import Session, flush
+from graped.terminal.session import Session, flush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

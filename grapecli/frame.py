@@ -1,102 +1,31 @@
-"""The click classes of every command: late imports, the global options in any place, the nearest name."""
+"""The click classes of grapecli's commands, and what several of them take."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from importlib import import_module
-from typing import Any
+from functools import partial
 
 import click
 
-from grapecli.session import Session
+from graped.terminal import groups
+from graped.terminal.nodesets import complete_nodes as complete_nodes
+from graped.terminal.nodesets import join as join
+from graped.terminal.nodesets import nodes_argument as nodes_argument
+from graped.terminal.session import Session
 
-CONTEXT = {"help_option_names": ["-h", "--help"]}
-COMPLETION_S = 0.5  # a person waits for a completion with the key still down
-COLORS = ("auto", "always", "never")
-
-
-def _keep(name: str) -> Callable[[click.Context, click.Parameter, Any], None]:
-    """Make a callback that keeps an option in the session, where it was given."""
-
-    def keep(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
-        session = ctx.ensure_object(Session)
-        if value is not None and value is not False:
-            setattr(session, name, value)
-
-    return keep
+_shared = partial(groups.options, Session)
 
 
-def global_options() -> list[click.Parameter]:
-    """Make the options that every command takes, before and after its name."""
-    return [
-        click.Option(
-            ["--socket"],
-            metavar="PATH",
-            expose_value=False,
-            callback=_keep("socket"),
-            help="graped's socket (default: GRAPE_SOCKET, else /run/grape/graped.sock).",
-        ),
-        click.Option(["--json"], is_flag=True, expose_value=False, callback=_keep("json"), help="Print JSON."),
-        click.Option(
-            ["--color"],
-            type=click.Choice(COLORS),
-            expose_value=False,
-            callback=_keep("color"),
-            help="Colour the output (default: auto, on a terminal unless NO_COLOR is set).",
-        ),
-    ]
-
-
-class Command(click.Command):
+class Command(groups.Command):
     """A command with the global options."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs.setdefault("context_settings", CONTEXT)
-        super().__init__(*args, **kwargs)
-        self.params += global_options()
+    shared = _shared
 
 
-class Group(click.Group):
-    """A group with the global options. ``late`` maps a command's name to "module:attribute" and its short help."""
+class Group(groups.Group):
+    """A group with the global options."""
 
+    shared = _shared
     command_class = Command
-    group_class = type
-
-    def __init__(self, *args: Any, late: dict[str, tuple[str, str]] | None = None, **kwargs: Any) -> None:
-        kwargs.setdefault("context_settings", CONTEXT)
-        super().__init__(*args, **kwargs)
-        self.params += global_options()
-        self.late = late or {}
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """List late commands in their order, then the others."""
-        return [*self.late, *super().list_commands(ctx)]
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import a late command when it is asked for."""
-        if cmd_name not in self.late:
-            return super().get_command(ctx, cmd_name)
-        module, _, attribute = self.late[cmd_name][0].partition(":")
-        command: click.Command = getattr(import_module(module), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List late commands with their short help, without importing them, after those that are here."""
-        own = [(name, command.get_short_help_str(limit=80)) for name, command in sorted(self.commands.items())]
-        with formatter.section("Commands"):
-            formatter.write_dl([*own, *((name, text) for name, (_module, text) in self.late.items())])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Name the nearest command for one that does not exist."""
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            from difflib import get_close_matches
-
-            near = get_close_matches(args[0], self.list_commands(ctx), n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(self.list_commands(ctx))}."
-            raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
-        return super().resolve_command(ctx, args)
 
 
 def span(text: str) -> float:
@@ -107,40 +36,6 @@ def span(text: str) -> float:
         return parse_span(str(text))
     except ValueError:
         raise click.BadParameter(f"{text!r} is not a duration such as 90, 30s, 5m or 1h30m.") from None
-
-
-def complete_nodes(ctx: click.Context, _param: click.Parameter, incomplete: str) -> list[str]:
-    """Complete the last name of a node set; silent when the daemon does not answer at once."""
-    from graped.errors import GrapeError
-
-    session = ctx.ensure_object(Session)
-    session.timeout_s = COMPLETION_S
-    cut = max(incomplete.rfind(mark) for mark in ",!&^") + 1
-    head, part = incomplete[:cut], incomplete[cut:]
-    try:
-        status = session.client().get("/v1/status")
-    except (GrapeError, OSError, ValueError):
-        return []
-    groups = ["@all", "@on", "@off", "@up", "@unknown", "@fault", "@empty", "@slots"]
-    words = [node["name"] for node in status["nodes"]] + groups
-    words += [f"@{kind}:{stack['id']}" for kind in ("stack", "slots") for stack in status["stacks"]]
-    return [head + word for word in words if word.startswith(part) and (part or not word.startswith("@"))]
-
-
-def nodes_argument(*, required: bool = True) -> Callable[[Any], Any]:
-    """Take a node set, in one word or several. No target is a usage error, never all."""
-    return click.argument("nodeset", nargs=-1, required=required, shell_complete=complete_nodes)
-
-
-def join(words: tuple[str, ...]) -> str:
-    """Join the words of a node set: a comma between two names, nothing beside an operator. Raises UsageError."""
-    text = ""
-    for word in words:
-        glue = "" if not text or text[-1] in ",!&^" or word[:1] in ",!&^" else ","
-        text += glue + word
-    if not text.strip():
-        raise click.UsageError("NODESET is empty; no target never means all.")
-    return text
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from grapecli import follow
-from grapecli.session import Session, flush
+from graped.terminal.session import Session, flush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import re
 import click
 
 from grapecli import building, follow, working
-from grapecli.failure import Interrupted
 from grapecli.frame import Command, pass_session
 from grapecli.images import complete_images
-from grapecli.session import Session
+from graped.terminal.failure import Interrupted
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

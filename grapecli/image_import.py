@@ -13,10 +13,10 @@ from pathlib import Path
 import click
 
 from grapecli import working
-from grapecli.failure import Interrupted
 from grapecli.frame import Command, pass_session
-from grapecli.session import Session
 from graped.errors import GrapeError
+from graped.terminal.failure import Interrupted
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -10,10 +10,10 @@ import termios
 import click
 
 from grapecli import asking, exits, working
-from grapecli.failure import Refused
 from grapecli.frame import Command, pass_session
 from grapecli.images import complete_images
-from grapecli.session import Session
+from graped.terminal.failure import Refused
+from graped.terminal.session import Session
 
 OPEN_S = 1800.0  # a copy where the file system can do nothing better
 

@@ -7,7 +7,7 @@ import click
 from grapecli import working
 from grapecli.frame import Command, complete_nodes, pass_session
 from grapecli.images import complete_images
-from grapecli.session import Session
+from graped.terminal.session import Session
 
 _ref = click.argument("ref", metavar="IMAGE", shell_complete=complete_images)
 _quiet = click.option("--quiet", "-q", is_flag=True, help="Do not show what runs inside writes; only what is made.")

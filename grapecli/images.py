@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import click
 
-from grapecli import asking, table, times
+from grapecli import asking, times
 from grapecli.fold import fold
-from grapecli.frame import COMPLETION_S, Group, pass_session
-from grapecli.session import REMOVE_S, Session
+from grapecli.frame import Group, pass_session
 from grapecli.working import amount
+from graped.terminal import table
+from graped.terminal.nodesets import COMPLETION_S
+from graped.terminal.session import REMOVE_S, Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

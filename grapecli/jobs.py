@@ -7,11 +7,12 @@ from collections.abc import Callable
 
 import click
 
-from grapecli import follow, result, table, times
+from grapecli import follow, result, times
 from grapecli.frame import Group, pass_session
 from grapecli.hearing import Hearing
-from grapecli.session import Session, flush
 from grapecli.working import amount, nodes_line
+from graped.terminal import table
+from graped.terminal.session import Session, flush
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

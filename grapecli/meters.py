@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import click
 
-from grapecli import spark, table, times
+from grapecli import spark, times
 from grapecli.frame import Command, pass_session, span
-from grapecli.session import Session
 from grapecli.units import KINDS, human, whole
 from graped.errors import NotFound
+from graped.terminal import table
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from grapecli.paint import Paint
     from grapecli.words import Json
+    from graped.terminal.paint import Paint
 
 POINTS = 48  # of a sparkline
 ROWS = 60  # of a table, about

@@ -6,10 +6,11 @@ import sys
 
 import click
 
-from grapecli import table, timeline, times
+from grapecli import timeline, times
 from grapecli.frame import Group, complete_nodes, join, nodes_argument, pass_session
-from grapecli.session import Session
 from graped.errors import NetbootOff, NotFound
+from graped.terminal import table
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

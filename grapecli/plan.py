@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from grapecli import table
-from grapecli.failure import Refused
 from grapecli.fold import fold
-from grapecli.paint import Paint
-from grapecli.session import Session
+from graped.terminal import table
+from graped.terminal.failure import Refused
+from graped.terminal.paint import Paint
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import click
 from grapecli import exits, follow, plan, waiting
 from grapecli.fold import fold
 from grapecli.frame import Command, Group, join, nodes_argument, pass_session, span
-from grapecli.session import Session
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import sys
 
 from grapecli import timeline, times
 from grapecli.fold import fold
-from grapecli.session import Session
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

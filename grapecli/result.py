@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from grapecli.fold import fold
-from grapecli.paint import Paint
 from grapecli.progress import SHOWN
+from graped.terminal.paint import Paint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from grapecli.frame import Command, join, nodes_argument, pass_session
-from grapecli.session import Session
+from graped.terminal.session import Session
 
 
 @click.command("role", cls=Command)

@@ -10,7 +10,7 @@ import click
 from grapecli import asking, working
 from grapecli.frame import Command, join, nodes_argument, pass_session
 from grapecli.images import complete_images
-from grapecli.session import Session
+from graped.terminal.session import Session
 
 STRATEGIES = ("auto", "overlay", "btrfs", "reflink", "copy", "ephemeral", "default")
 MODELS = ("3b", "3b+", "4", "5", "pxe", "default")

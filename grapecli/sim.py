@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from grapecli import table
 from grapecli.frame import Group, pass_session, span
-from grapecli.session import Session
 from grapecli.times import span as span_words
+from graped.terminal import table
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from grapecli import status, table, words
+from grapecli import status, words
 from grapecli.frame import Group, pass_session
-from grapecli.session import Session
+from graped.terminal import table
+from graped.terminal.session import Session
 
 
 @click.group(cls=Group)

@@ -6,12 +6,12 @@ import click
 
 from grapecli import times, words
 from grapecli.frame import Command, pass_session
-from grapecli.session import Session
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from grapecli.paint import Paint
     from grapecli.words import Json
+    from graped.terminal.paint import Paint
 
 STATE_STYLE = {"ok": "green", "degraded": "yellow", "starting": "yellow", "missing": "red", "unknown": "yellow"}
 

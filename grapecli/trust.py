@@ -6,12 +6,13 @@ import sys
 
 import click
 
-from grapecli import exits, table, working
+from grapecli import exits, working
 from grapecli.asking import ask
-from grapecli.failure import Refused
 from grapecli.fold import fold
 from grapecli.frame import Command, join, nodes_argument, pass_session
-from grapecli.session import Session
+from graped.terminal import table
+from graped.terminal.failure import Refused
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from grapecli import exits, follow, progress, result
-from grapecli.failure import Interrupted
 from graped.errors import TimedOut, Unreachable
+from graped.terminal.failure import Interrupted
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from grapecli.result import Entry
-    from grapecli.session import Session
     from grapecli.words import Json
     from graped.api.client import Client
+    from graped.terminal.session import Session
 
 
 class Wait:

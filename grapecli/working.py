@@ -8,12 +8,12 @@ from collections.abc import Callable
 import click
 
 from grapecli import exits, follow
-from grapecli.failure import Interrupted
 from grapecli.fold import fold
 from grapecli.frame import span
 from grapecli.hearing import Hearing
-from grapecli.session import Session
 from graped.errors import TimedOut, Unreachable
+from graped.terminal.failure import Interrupted
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

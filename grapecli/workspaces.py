@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import click
 
-from grapecli import asking, table, working
+from grapecli import asking, working
 from grapecli.frame import Group, pass_session
-from grapecli.session import REMOVE_S, Session
+from graped.terminal import table
+from graped.terminal.session import REMOVE_S, Session
 
 _id = click.argument("number", metavar="ID")
 

@@ -20,10 +20,11 @@ from typing import Any
 
 import pytest
 
-from grapecli import image_import, session
+from grapecli import image_import
 from graped.api import types
 from graped.core.chore import ChoreKind
 from graped.model import SlotId
+from graped.terminal import session
 from tests.api.conftest import Served, serving
 from tests.api.provision import Provision
 from tests.api.rack import Rack

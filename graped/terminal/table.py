@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from grapecli.paint import Paint
+from graped.terminal.paint import Paint
 
 Cell = str | tuple[str, str]  # text, or text and a style
 

@@ -1,10 +1,10 @@
-"""One run of grapecli: where graped is, and how to print."""
+"""One run of a command line: where graped is, and how to print."""
 
 from __future__ import annotations
 
 import sys
 
-from grapecli.paint import Paint
+from graped.terminal.paint import Paint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:  # typing itself would cost start-up time

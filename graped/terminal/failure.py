@@ -6,9 +6,9 @@ import sys
 
 import click
 
-from grapecli import exits
-from grapecli.paint import Paint
 from graped.errors import GrapeError
+from graped.terminal import exits
+from graped.terminal.paint import Paint
 
 
 class Refused(GrapeError):
@@ -32,7 +32,7 @@ class Interrupted(GrapeError):
     title = "Interrupted"
 
 
-def tell(error: GrapeError, as_json: bool) -> int:
+def tell(error: GrapeError, as_json: bool, program: str) -> int:
     """Tell an error of graped or of ours. Returns the exit code."""
     problems = [str(problem) for problem in (getattr(error, "problems", None) or ())]
     title = str(getattr(error, "title", ""))
@@ -40,17 +40,17 @@ def tell(error: GrapeError, as_json: bool) -> int:
         extra = {"problems": problems} if problems else {}
         _print_json(code=error.code, title=title, detail=error.detail, hint=error.hint, **extra)
     else:
-        _print(title, error.detail, problems, error.hint)
+        _print(program, title, error.detail, problems, error.hint)
     return exits.of_error(error.code, int(getattr(error, "status", 0) or 0))
 
 
-def tell_usage(error: click.ClickException, as_json: bool) -> int:
+def tell_usage(error: click.ClickException, as_json: bool, program: str) -> int:
     """Tell a mistake on the command line. Returns the exit code."""
     ctx = getattr(error, "ctx", None)
     if not as_json:
         error.show()
     else:
-        hint = f"{ctx.command_path} --help" if ctx is not None else "grapecli --help"
+        hint = f"{ctx.command_path} --help" if ctx is not None else f"{program} --help"
         detail = error.format_message().split("\n", 1)[0] or "A command is missing."
         if type(error).__name__ == "NoArgsIsHelpError":  # its message is the whole help
             detail = "A command is missing."
@@ -64,11 +64,11 @@ def _print_json(**fields: object) -> None:
     sys.stderr.write(json.dumps(fields, ensure_ascii=False) + "\n")
 
 
-def _print(title: str, detail: str, problems: list[str], hint: str) -> None:
+def _print(program: str, title: str, detail: str, problems: list[str], hint: str) -> None:
     paint = Paint.choose("auto", sys.stderr)
     told = not title or detail.lower().startswith(title.lower())  # "No such node: no such node: ..." says it twice
     text = detail if told else f"{title}: {detail}"
-    sys.stderr.write(f"grapecli: {paint(text, 'red')}\n")
+    sys.stderr.write(f"{program}: {paint(text, 'red')}\n")
     for problem in problems:
         sys.stderr.write(f"  {problem}\n")
     if hint:
