@@ -6,11 +6,12 @@ import time
 
 import click
 
-from grapecli import follow, table, times
+from grapecli import follow, times
 from grapecli.fold import fold
 from grapecli.frame import Command, pass_session
-from grapecli.session import Session
 from graped.errors import TimedOut, Unreachable
+from graped.terminal import table
+from graped.terminal.session import Session
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
