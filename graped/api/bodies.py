@@ -5,23 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from annotated_types import Ge, Le
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, StringConstraints
 
 from graped.api import types
 from graped.api.nodesets import PATTERN
-from graped.config.net_values import public_key
 
 
 def _whole(value: object) -> object:
     """Take 64.0 for 64: JSON knows one kind of number."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
-
-
-def _public_key(line: str) -> str:
-    try:
-        return public_key(line)
-    except ValueError:
-        raise ValueError("expected a public key of OpenSSH without options, such as ssh-ed25519 AAAA... name") from None
 
 
 _STRICT = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
@@ -62,13 +54,21 @@ ClientName = Annotated[
 ]
 
 
+# 32 bytes behind the words that say so. Source: RFC 8709, 4
+PUBLIC_KEY = r"^ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAI[A-Za-z0-9+/]{43}(?: [!-~][ -~]{0,199})?$"
+
+
 class KeySet(BaseModel):
-    """Give the public key of a program that logs in on nodes: one line of OpenSSH without options."""
+    """Give the public key of a program that logs in on nodes: an ed25519 key in OpenSSH's words, without options."""
 
     model_config = _STRICT
 
     name: ClientName
-    public_key: Annotated[str, StringConstraints(max_length=2048), AfterValidator(_public_key)]
+    public_key: Annotated[
+        str,
+        StringConstraints(pattern=PUBLIC_KEY),
+        Field(examples=["ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ+KOgRv8qrX5D8n5kQ9mW7J1bY8r8yqFZ6qYV4pUqGd name"]),
+    ]
 
 
 class KeyInstall(BaseModel):

@@ -76,7 +76,7 @@ def _script(path: str) -> str:
     return str(absolute(Path(path)))
 
 
-def public_key(line: str) -> str:
+def _public_key(line: str) -> str:
     """Return an OpenSSH public key without options.
 
     Raises: ValueError, never with the text. Source: sshd(8), AUTHORIZED_KEYS; RFC 4253, 6.6.
@@ -142,6 +142,6 @@ FILES: Final = Annotated[
 ]
 SCRIPTS: Final = Annotated[_each(Annotated[str, AfterValidator(_script)]), Expected("a list of absolute paths")]
 PUBLIC_KEYS: Final = Annotated[
-    _each(Annotated[str, AfterValidator(public_key)]),
+    _each(Annotated[str, AfterValidator(_public_key)]),
     Expected("a list of public keys: type, base64, comment; as in the file that ends in .pub", hidden=True),
 ]

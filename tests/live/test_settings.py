@@ -27,7 +27,7 @@ class Engine:
 
     def __init__(self, source: Source) -> None:
         self.state = initial(source.load().config, Remembered(), layouts={0: frozenset(range(6))}, next_job=1)
-        self.ask_power = self.cancel = self.plan_power = self.changed = None
+        self.ask_power = self.cancel = self.plan_power = self.changed = self.guard = None
 
     def post(self, event: Any) -> None:
         self.state, _ = step(self.state, event, 1.0)
@@ -46,7 +46,7 @@ def service_on(source: Source) -> tuple[Service, Engine]:
     clock = SimpleNamespace(monotonic=lambda: 1.0)
     service = Service(
         engine=cast(Any, engine), store=cast(Any, None), clock=cast(Any, clock), source=source, loaded=source.load(),
-        simulator=None,
+        simulator=None, access=cast(Any, None),
     )  # fmt: skip
     return service, engine
 
