@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from graped.api.client import Client
 from graped.errors import CommandFailed, GrapeError
+from master_setup import configuration
 from master_setup.machine import Machine
 from master_setup.planning import Wanted
 from master_setup.record import Record
 from master_setup.wants import Unit
 
 GRAPED: Final = "/opt/grape/venv/bin/graped"
-CONFIG: Final = "/etc/grape/config.toml"
 SOCKET: Final = "/run/grape/graped.sock"
-DROP_INS: Final = "/etc/grape/config.d"
 CHECK_S: Final = 60.0
 BAD_CONFIG: Final = 2  # graped's exit code
 SERVERS: Final = ["grape-dnsmasq.service", "grape-nfs.service"]
@@ -60,9 +57,11 @@ def _units(machine: Machine, wants: Sequence[Wanted]) -> list[Finding]:
 
 def _configuration(machine: Machine) -> list[Finding]:
     try:
-        told = machine.run(GRAPED, "--check-config", CONFIG, timeout_s=CHECK_S, expect=frozenset({0, BAD_CONFIG}))
+        told = machine.run(
+            GRAPED, "--check-config", configuration.FILE, timeout_s=CHECK_S, expect=frozenset({0, BAD_CONFIG})
+        )
     except CommandFailed as error:
-        return [Finding(name="configuration", detail=str(error), hint=f"{GRAPED} --check-config {CONFIG}")]
+        return [Finding(name="configuration", detail=str(error), hint=f"{GRAPED} --check-config {configuration.FILE}")]
     if told.code == 0:
         return []
     return [
@@ -70,18 +69,8 @@ def _configuration(machine: Machine) -> list[Finding]:
     ]
 
 
-def _socket(machine: Machine) -> str:
-    """Return where graped listens, as its files tell; those that cannot be read are told of by ``--check-config``."""
-    found = SOCKET
-    drop_ins = [f"{DROP_INS}/{name}" for name in machine.names(DROP_INS) if name.endswith(".toml")]
-    for path in (CONFIG, *drop_ins):
-        with contextlib.suppress(tomllib.TOMLDecodeError, AttributeError):
-            found = tomllib.loads(machine.text(path)).get("api", {}).get("socket", found)
-    return str(found)
-
-
 def _answer(machine: Machine) -> list[Finding]:
-    socket = _socket(machine)
+    socket = str(configuration.value(machine, "api", "socket", SOCKET))
     try:
         version = Client(machine.path(socket)).get("/v1/version")
     except GrapeError as error:

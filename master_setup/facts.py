@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from master_setup.board import Board
 from master_setup.links import Network
 from master_setup.program import Program
 from master_setup.services import Services
+
+REGISTRY_PORT: Final = 5000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,3 +27,4 @@ class Facts:
     board: Board = field(default_factory=Board)
     network: Network = field(default_factory=Network)
     services: Services = field(default_factory=Services)
+    registry_port: int = REGISTRY_PORT  # docker.registry_port of graped's files

@@ -22,6 +22,7 @@ from master_setup.wants.packages import all_gained
 
 SCRIPT: Final = f"{FOLDER}/finish.sh"
 STATE: Final = "/var/lib/grape"
+SWARM_STATE: Final = "/var/lib/grape-docker"
 CONFIG: Final = "/etc/grape"
 STATES: Final = ("/var/lib/", "/var/spool/")
 HEAD: Final = """#!/bin/sh
@@ -107,7 +108,7 @@ def script(machine: Machine, what: Leaving, *, keep: Collection[str] = (), purge
     lines += [f"rm -rf --one-file-system -- {shlex.quote(path)}" for path in what.folders]
     lines += ["if [ -d /run/systemd/system ]; then", "    systemctl daemon-reload", FORGET, "fi"]
     if purge:
-        lines += [f"rm -rf --one-file-system -- {STATE} {CONFIG}"]
+        lines += [f"rm -rf --one-file-system -- {STATE} {SWARM_STATE} {CONFIG}"]
     elif keep:
         others = [f"{BACKUPS}/{name}" for name in machine.names(BACKUPS) if name not in keep]
         lines += [f"rm -rf -- {FILE} {FOLDER}/before {SCRIPT} {' '.join(map(shlex.quote, others))}"]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import Final
 
-from master_setup import board, look_network, program, services
-from master_setup.facts import Facts
+from master_setup import board, configuration, look_network, program, services
+from master_setup.facts import REGISTRY_PORT, Facts
 from master_setup.machine import Machine
 from master_setup.options import Options
 
@@ -29,6 +29,7 @@ def look(machine: Machine, options: Options = NO_OPTIONS) -> Facts:
         board=board.look(machine),
         network=look_network.look(machine),
         services=services.look(machine),
+        registry_port=_registry_port(machine),
     )
 
 
@@ -36,6 +37,11 @@ def invoker() -> str:
     """Return who called sudo; "" for root itself."""
     name = os.environ.get("SUDO_USER", "")
     return "" if name == "root" else name
+
+
+def _registry_port(machine: Machine) -> int:
+    port = configuration.value(machine, "docker", "registry_port", REGISTRY_PORT)
+    return port if isinstance(port, int) else REGISTRY_PORT
 
 
 def _release(text: str) -> dict[str, str]:

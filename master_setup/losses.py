@@ -11,6 +11,7 @@ from master_setup.wants.packages import all_gained
 NFS_PORT: Final = "0801"  # 2049, as /proc/net/tcp has it
 ESTABLISHED: Final = "01"
 DOCKER: Final = "/var/lib/docker"
+SWARM: Final = "/var/lib/grape-docker"
 DOCKER_OWN: Final = frozenset({"metadata.db", "backingFsBlockDev"})
 
 
@@ -19,6 +20,10 @@ def losses(machine: Machine, record: Record, *, purge: bool, packages: bool) -> 
     found = []
     if purge:
         found.append("/var/lib/grape and /etc/grape are removed: images, roots, volumes, history, configuration.")
+        if machine.exists(SWARM):
+            found.append(f"{SWARM} is removed: images of the registry.")
+    if _leaves_swarm(machine, record):
+        found.append("The swarm ends: its services, networks and secrets go.")
     if packages and "docker.io" in _gained(machine, record) and _used_docker(machine):
         found.append(f"Docker is removed with all that is in {DOCKER}: containers, volumes, images.")
     if record.entries and _served(machine):
@@ -31,6 +36,13 @@ def _gained(machine: Machine, record: Record) -> list[str]:
         return []
     names: list[str] = all_gained(machine, record.memory("packages"))["packages"]
     return names
+
+
+def _leaves_swarm(machine: Machine, record: Record) -> bool:
+    """Tell whether grape_docker has made a swarm, where there was none."""
+    entry = record.entries.get("swarm")
+    there_before = entry is None or entry.was is None or entry.was["cluster"]
+    return not there_before and machine.exists(f"{SWARM}/status.json")
 
 
 def _used_docker(machine: Machine) -> bool:

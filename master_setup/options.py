@@ -31,7 +31,8 @@ class Options:
     users: tuple[str, ...] = ()  # into group grape
     keys: tuple[str, ...] = ()  # public SSH keys that nodes accept
     docker: bool = False
-    swarm: bool = False
+    swarm: bool = False  # this machine manages one: grape_docker runs
+    registry: bool = False  # of Docker images, for the nodes
     wheelhouse: str = ""  # folder with wheels: no index is asked
     debs: str = ""  # folder with .debs: no archive is asked for what is there
     offline: bool = False  # ask no archive and no index at all

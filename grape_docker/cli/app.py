@@ -12,6 +12,7 @@ LATE: dict[str, tuple[str, str]] = {
     "run": ("grape_docker.cli.run:run", "Keep the swarm equal to the nodes that are up (the daemon)."),
     "image": ("grape_docker.cli.images:image", "Images in the cluster's own registry."),
     "registry": ("grape_docker.cli.registry:registry", "Prepare the cluster's own registry."),
+    "completion": ("grape_docker.cli.completion:completion", "Print the completion script of a shell."),
 }
 
 

@@ -51,10 +51,13 @@ def build(*, arch: str, version: str = "", into: Path = BUILD_FOLDER, runner: Ru
     return out
 
 
-def completions(runner: Runner) -> Mapping[str, str]:
-    """Have grapecli write its completion scripts: by shell."""
-    command = (sys.executable, "-m", "grapecli", "completion")
-    return {shell: runner.run((*command, shell), timeout_s=SHORT_S).stdout for shell in contents.COMPLETIONS}
+def completions(runner: Runner) -> Mapping[tuple[str, str], str]:
+    """Have the programs write their completion scripts: by program and shell."""
+    return {
+        (name, shell): runner.run((sys.executable, "-m", name, "completion", shell), timeout_s=SHORT_S).stdout
+        for name in contents.COMPLETED
+        for shell in contents.COMPLETIONS
+    }
 
 
 def lay_out(tree: Path, members: Iterable[Member]) -> None:

@@ -17,11 +17,12 @@ WHEELS: Final = "opt/grape/wheels"
 SETUP: Final = "opt/grape/setup"  # the steps, as the distribution's own Python runs them before there is anything else
 DOC: Final = "usr/share/doc/grape"
 COMPLETIONS: Final = {
-    "bash": "usr/share/bash-completion/completions/grapecli",
-    "zsh": "usr/share/zsh/vendor-completions/_grapecli",
-    "fish": "usr/share/fish/vendor_completions.d/grapecli.fish",
+    "bash": "usr/share/bash-completion/completions/{program}",
+    "zsh": "usr/share/zsh/vendor-completions/_{program}",
+    "fish": "usr/share/fish/vendor_completions.d/{program}.fish",
 }
-READMES: Final = ("", "graped/", "graped/netboot/", "grapecli/", "master_setup/")
+COMPLETED: Final = ("grapecli", "grape_docker")  # programs
+READMES: Final = ("", "graped/", "graped/netboot/", "grapecli/", "grape_docker/", "master_setup/")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,15 +35,15 @@ class Member:
     mode: int = 0o644
 
 
-def members(source: Path, completions: Mapping[str, str], version: str) -> Iterator[Member]:
-    """Yield all files but the wheels. ``completions``: script by shell."""
+def members(source: Path, completions: Mapping[tuple[str, str], str], version: str) -> Iterator[Member]:
+    """Yield all files but the wheels. ``completions``: script by program and shell."""
     yield from _setup(source, version)
     for unit in sorted((FILES / "units").glob("*.service")):
         yield Member(path=f"usr/lib/systemd/system/{unit.name}", content=unit.read_bytes())
     for name in tomllib.loads((source / "pyproject.toml").read_text())["project"]["scripts"]:
         yield Member(path=f"usr/bin/{name}", target=f"/opt/grape/venv/bin/{name}")
-    for shell, path in COMPLETIONS.items():
-        yield Member(path=path, content=completions[shell].encode())
+    for (name, shell), script in completions.items():
+        yield Member(path=COMPLETIONS[shell].format(program=name), content=script.encode())
     for page in sorted((FILES / "man").glob("*.[1-8]")):
         yield Member(path=f"usr/share/man/man{page.suffix[1:]}/{page.name}.gz", content=_packed(page.read_bytes()))
     yield from _docs(source)

@@ -7,7 +7,12 @@ from typing import Final
 from master_setup import record
 from master_setup.machine import Machine
 
-MARKS: Final = {"user grape": "made-passwd", "group grape": "made-group"}
+MARKS: Final = {
+    "user grape": "made-passwd",
+    "group grape": "made-group",
+    "user grape-docker": "made-passwd-docker",
+    "group grape-docker": "made-group-docker",
+}
 
 
 def mark(machine: Machine) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from grape_docker.cli import exits as docker_exits
+from grape_docker.cli.app import cli as docker_cli
 from grapecli import exits
 from grapecli.app import cli
 from graped.__main__ import _parser as graped_parser
@@ -24,6 +26,7 @@ def render() -> dict[str, str]:
     return {
         "graped.8": _graped(),
         "grapecli.1": _grapecli(),
+        "grape_docker.1": _grape_docker(),
         "grape-setup.8": _grape_setup(),
         "grape-image.1": _grape_image(),
         "grape.toml.5": _grape_toml(),
@@ -64,7 +67,36 @@ def _grapecli() -> str:
         + roff.section("commands", of_click.commands(cli, "grapecli"))
         + roff.section("exit status", roff.terms((str(code), text) for code, text in exits.TABLE))
         + roff.section("environment", roff.terms((("GRAPE_SOCKET", "graped's socket"), ("NO_COLOR", "no colours"))))
-        + _see("graped(8)", "grape.toml(5)", "grape-image(1)")
+        + _see("graped(8)", "grape_docker(1)", "grape.toml(5)", "grape-image(1)")
+    )
+
+
+def _grape_docker() -> str:
+    context = of_click.context_of(docker_cli, "grape_docker")
+    service = (
+        "Started by systemd as `grape_docker.service`, with graped, where `grape-setup apply --swarm` was called. "
+        "Stopping, killing or upgrading it changes neither a slot nor the swarm. What it does is said by the keys "
+        "`docker.*` of `grape.toml`(5). `grape-registry.service` hands out images (`grape-setup apply --registry`)."
+    )
+    files = (
+        ("/var/lib/grape-docker", "state: its SSH key, what is known of nodes, the registry with its certificates"),
+        ("/run/grape/graped.sock, /var/run/docker.sock", "what it is a client of: groups `grape` and `docker`"),
+    )
+    environment = (
+        ("GRAPE_SOCKET", "graped's socket"),
+        ("DOCKER_HOST", "the master's Docker"),
+    )
+    return (
+        roff.head("grape_docker", 1, "keep a Docker swarm equal to the set of nodes that are up")
+        + roff.section("synopsis", roff.paragraph("grape_docker [OPTIONS] COMMAND [ARGS]..."))
+        + roff.section("description", roff.docstring(docker_cli.help or ""))
+        + roff.section("options", of_click.options(docker_cli, context))
+        + roff.section("commands", of_click.commands(docker_cli, "grape_docker"))
+        + roff.section("service", roff.paragraph(service))
+        + roff.section("exit status", roff.terms((str(code), text) for code, text in docker_exits.TABLE))
+        + roff.section("environment", roff.terms(environment))
+        + roff.section("files", roff.terms(files))
+        + _see("graped(8)", "grapecli(1)", "grape.toml(5)", "grape-setup(8)", "docker(1)")
     )
 
 
@@ -82,7 +114,7 @@ def _grape_setup() -> str:
         + roff.section("taking it back", roff.paragraph(undo))
         + roff.section("exit status", roff.paragraph(parser.epilog or ""))
         + roff.section("files", roff.terms((*FILES, ("/opt/grape", "the program"))))
-        + _see("graped(8)", "grape.toml(5)")
+        + _see("graped(8)", "grape_docker(1)", "grape.toml(5)")
     )
 
 

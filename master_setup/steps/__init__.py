@@ -18,7 +18,9 @@ from master_setup.steps import (
     nfs,
     packages,
     program,
+    registry,
     shell,
+    swarm,
     units,
 )
 from master_setup.steps.base import Step
@@ -39,4 +41,6 @@ STEPS: Final[tuple[Step, ...]] = (
     nat,
     network,  # late: until somebody confirms it, its time runs
     docker,
+    registry,
+    swarm,
 )

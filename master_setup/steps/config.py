@@ -49,6 +49,8 @@ def drop_in(facts: Facts, options: Options) -> str:
         'supervisor = "systemd"',
         f"nfs = {json.dumps(nfs.server(facts, options).value)}",
     ]
+    if options.registry:
+        lines += ["[docker]", "registry = true"]
     if options.keys:
         lines += ["[ssh]", "authorized_keys = [", *(f"    {json.dumps(key)}," for key in options.keys), "]"]
     return "\n".join(lines) + "\n"

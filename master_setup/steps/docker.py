@@ -1,18 +1,15 @@
-"""Docker, and this machine as the manager of a swarm: only where asked for."""
+"""Docker: where it is asked for, and where a swarm or a registry needs it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from graped.errors import GrapeError
 from master_setup.facts import Facts
 from master_setup.options import Options
-from master_setup.steps import network
 from master_setup.wants import Unit, Want
-from master_setup.wants.swarm import Swarm
 
 NAME = "docker"
-SUMMARY = "Docker and its swarm"
+SUMMARY = "Docker"
 CLI_APART = 13  # since this version of Debian, its docker.io comes without the program docker
 
 
@@ -24,16 +21,9 @@ def packages(facts: Facts, options: Options) -> Sequence[str]:
 
 
 def wants(facts: Facts, options: Options) -> Sequence[Want]:
-    """Want it to run, and the swarm. Raises GrapeError where there is no address for a swarm."""
-    if not _wanted(options):
-        return ()
-    found: list[Want] = [Unit(name="docker.service", enabled=True, running=True)]
-    if options.swarm and facts.booted:
-        if not options.interface:
-            raise GrapeError("a swarm needs a network of nodes", hint="Give --interface NAME, or leave --swarm out.")
-        found.append(Swarm(address=str(network.cluster_address(facts, options).ip)))
-    return found
+    """Want it to run."""
+    return [Unit(name="docker.service", enabled=True, running=True)] if _wanted(options) else []
 
 
 def _wanted(options: Options) -> bool:
-    return options.docker or options.swarm
+    return options.docker or options.swarm or options.registry

@@ -13,7 +13,7 @@ from master_setup.wants import Folder, Link, Venv, Want
 
 NAME = "program"
 SUMMARY = "the program, in a virtual environment of its own"
-COMMANDS: Final = ("graped", "grapecli", "grape-setup", "grape-image")
+COMMANDS: Final = ("graped", "grapecli", "grape_docker", "grape-setup", "grape-image")
 COMPILERS: Final = ("build-essential", "libffi-dev", "python3-dev")
 BIN: Final = "/usr/local/bin"  # the .deb has links in /usr/bin
 

@@ -16,10 +16,11 @@ SUMMARY = "completion for bash, zsh and fish; man pages"
 PAGES: Final = Path(__file__).resolve().parents[1] / "files" / "man"
 MAN: Final = "/usr/local/share/man"
 COMPLETIONS: Final = {
-    "bash": "/usr/share/bash-completion/completions/grapecli",
-    "zsh": "/usr/local/share/zsh/site-functions/_grapecli",
-    "fish": "/usr/share/fish/vendor_completions.d/grapecli.fish",
+    "bash": "/usr/share/bash-completion/completions/{program}",
+    "zsh": "/usr/local/share/zsh/site-functions/_{program}",
+    "fish": "/usr/share/fish/vendor_completions.d/{program}.fish",
 }
+COMPLETED: Final = ("grapecli", "grape_docker")  # programs
 
 
 def packages(facts: Facts, options: Options) -> Sequence[str]:
@@ -28,11 +29,14 @@ def packages(facts: Facts, options: Options) -> Sequence[str]:
 
 
 def wants(facts: Facts, options: Options) -> Sequence[Want]:
-    """Want a file for each shell, as grapecli itself makes it, and the pages."""
+    """Want a file for each program and shell, as the program itself makes it, and the pages."""
     if options.packaged:
         return []
-    cli = f"{program.LINK}/bin/grapecli"
-    shells = [Produced(path=path, command=(cli, "completion", shell)) for shell, path in COMPLETIONS.items()]
+    shells = [
+        Produced(path=path.format(program=name), command=(f"{program.LINK}/bin/{name}", "completion", shell))
+        for name in COMPLETED
+        for shell, path in COMPLETIONS.items()
+    ]
     pages = [
         File(path=f"{MAN}/man{page.suffix[1:]}/{page.name}", content=page.read_text(), shown=False)
         for page in sorted(PAGES.glob("*.[1-8]"))

@@ -18,6 +18,7 @@ class Quiet:
     """A unit that is not enabled. It is stopped with that, and never later: then it is graped who has started it."""
 
     name: str
+    why: str = "graped starts it when it may serve"
 
     @property
     def key(self) -> str:
@@ -26,7 +27,7 @@ class Quiet:
     def differs(self, machine: Machine) -> Difference | None:
         if machine.says("systemctl", "is-enabled", self.name) != "enabled":
             return None
-        return Difference(summary=f"disable {self.name}: graped starts it when it may serve")
+        return Difference(summary=f"disable {self.name}: {self.why}")
 
     def make(self, machine: Machine, memory: Memory) -> None:
         memory.remember({"enabled": self.differs(machine) is not None})

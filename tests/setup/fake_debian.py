@@ -261,13 +261,16 @@ class FakeDebian:
     def do_python(self, *words: str) -> tuple[int, str]:
         assert words[:3] == ("-m", "pip", "install")
         venv = self.path(self.calls[-1][0]).parent
-        for name in ("graped", "grapecli", "grape-setup"):
+        for name in ("graped", "grapecli", "grape_docker", "grape-setup"):
             (venv / name).write_text(f"{name}\n")
         return 0, ""
 
     def do_grapecli(self, *words: str) -> tuple[int, str]:
         assert words[0] == "completion"
         return 0, f"complete {words[1]}\n"
+
+    def do_grape_docker(self, *words: str) -> tuple[int, str]:
+        return self.do_grapecli(*words)
 
     def do_graped(self, *words: str) -> tuple[int, str]:
         assert words == ("--check-config", "/etc/grape/config.toml")

@@ -20,7 +20,8 @@ from master_setup.steps import STEPS
 from tests.setup.fake_debian import FakeDebian, machine
 
 SOURCE = FOLDER.parent
-SCRIPTS = dict.fromkeys(contents.COMPLETIONS, "complete -p\n")
+PROGRAMS = ("graped", "grapecli", "grape_docker", "grape-setup", "grape-image")
+SCRIPTS = {(name, shell): f"{name} {shell}\n" for name in contents.COMPLETED for shell in contents.COMPLETIONS}
 
 
 @pytest.fixture(scope="module")
@@ -31,8 +32,10 @@ def members() -> dict[str, Member]:
 def test_everything_that_the_installer_would_put_there(members: dict[str, Member]) -> None:
     units = {path.name for path in (FOLDER / "files/units").iterdir() if path.is_file()}
     assert units == {path.rsplit("/", 1)[1] for path in members if path.startswith("usr/lib/systemd/system/")}
-    for command in ("graped", "grapecli", "grape-setup", "grape-image"):
+    for command in PROGRAMS:
         assert members[f"usr/bin/{command}"].target == f"/opt/grape/venv/bin/{command}"
+    for name in contents.COMPLETED:
+        assert members[f"usr/share/bash-completion/completions/{name}"].content == f"{name} bash\n".encode()
     for page in (FOLDER / "files/man").iterdir():
         assert f"usr/share/man/man{page.suffix[1:]}/{page.name}.gz" in members
     assert not any(path.startswith(("etc/", "usr/local/", "var/")) for path in members)  # those are the steps' to make
@@ -116,9 +119,10 @@ def test_revert_leaves_a_package_to_apt(fake: FakeDebian) -> None:
 def test_a_purge_takes_accounts_that_came_with_grape(fake: FakeDebian) -> None:
     here = machine(fake)
     record = Record(here)
-    for key, there in (("user grape", False), ("group grape", True)):
+    for key, there in (("user grape", False), ("group grape", True), ("user grape-docker", False)):
         record.open(key, key.split()[0], "accounts", {"name": "grape"}).remember({"there": there})
     (fake.root / "var/lib/grape/setup/made-group").touch()
     marks.mark(here)
     assert (fake.root / "var/lib/grape/setup/made-passwd").exists()
+    assert (fake.root / "var/lib/grape/setup/made-passwd-docker").exists()
     assert not (fake.root / "var/lib/grape/setup/made-group").exists()

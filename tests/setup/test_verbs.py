@@ -44,6 +44,7 @@ def test_apply_then_nothing_is_left_to_do(fake: FakeDebian) -> None:
         ("systemctl", "is-active"),
         ("systemctl", "show"),
         ("/opt/grape/venv/bin/grapecli", "completion"),
+        ("/opt/grape/venv/bin/grape_docker", "completion"),
     }
 
 
@@ -228,6 +229,19 @@ def test_docker_goes_with_what_is_in_it_and_says_so(fake: FakeDebian) -> None:
     (word,) = losses(there, record.load(there), purge=False, packages=True)
     assert "/var/lib/docker" in word
     assert losses(there, record.load(there), purge=False, packages=False) == []
+
+
+def test_a_swarm_that_came_with_us_ends_and_that_is_said(fake: FakeDebian) -> None:
+    there = machine(fake)
+    apply(fake)
+    memory = record.load(there).open("swarm", "swarm", "swarm", {"address": ""})
+    memory.remember({"cluster": ""})
+    memory.finish({})
+    assert losses(there, record.load(there), purge=False, packages=True) == []
+    fake.path("/var/lib/grape-docker").mkdir()
+    fake.path("/var/lib/grape-docker/status.json").write_text("{}")
+    assert "The swarm ends" in losses(there, record.load(there), purge=False, packages=True)[0]
+    assert "/var/lib/grape-docker" in " ".join(losses(there, record.load(there), purge=True, packages=True))
 
 
 def test_another_apt_is_waited_for(fake: FakeDebian) -> None:

@@ -14,7 +14,23 @@ from master_setup.options import Nfs, Options
 from master_setup.program import Program
 from master_setup.services import Services
 from master_setup.settled import settled
-from master_setup.steps import STEPS, boot, clock, clock_swap, config, dnsmasq, docker, gpio, nat, network, nfs, program
+from master_setup.steps import (
+    STEPS,
+    accounts,
+    boot,
+    clock,
+    clock_swap,
+    config,
+    dnsmasq,
+    docker,
+    gpio,
+    nat,
+    network,
+    nfs,
+    program,
+    registry,
+    swarm,
+)
 from master_setup.wants import Block, File, Unit, Want
 from master_setup.wants.kernel import BootLines, Sysctl
 from master_setup.wants.network import Address, Guard
@@ -34,7 +50,7 @@ PI4 = replace(
     board=Board(model="Raspberry Pi 4 Model B", boot_folder="/boot/firmware"),
 )
 NODES = Options(interface="eth1")
-MINE = (boot, clock, clock_swap, dnsmasq, docker, gpio, nat, network, nfs)
+MINE = (boot, clock, clock_swap, dnsmasq, docker, gpio, nat, network, nfs, registry, swarm)
 
 
 def keys(wants: object) -> list[str]:
@@ -67,7 +83,7 @@ def test_wants_do_not_change_by_what_they_make() -> None:
 
 
 def test_no_want_is_wanted_twice() -> None:
-    options = replace(NODES, docker=True, swarm=True, nat=True)
+    options = replace(NODES, docker=True, swarm=True, registry=True, nat=True)
     found = [want.key for step in STEPS for want in step.wants(PI4, options)]
     assert len(found) == len(set(found))
 
@@ -277,9 +293,37 @@ class TestServers:
         assert docker.packages(replace(PC, version=13), Options(docker=True)) == ("docker.io", "docker-cli")
         assert list(docker.packages(replace(PC, services=Services(docker_ce=True)), Options(docker=True))) == []
         assert keys(docker.wants(PC, Options(docker=True))) == ["unit docker.service"]
-        assert keys(docker.wants(PC, replace(NODES, swarm=True))) == ["unit docker.service", "swarm"]
+        for options in (Options(swarm=True), Options(registry=True)):
+            assert keys(docker.wants(PC, options)) == ["unit docker.service"]
+            assert docker.packages(PC, options) == ("docker.io",)
+
+    def test_a_swarm(self) -> None:
+        daemon = [f"{kind} grape_docker.service" for kind in ("unit", "together", "current")]
+        assert keys(swarm.wants(PC, replace(NODES, swarm=True))) == ["swarm", *daemon]
+        assert keys(swarm.wants(replace(PC, booted=False), replace(NODES, swarm=True))) == daemon
+        assert list(swarm.wants(PC, replace(NODES, docker=True))) == []
         with pytest.raises(GrapeError, match="needs a network"):
-            docker.wants(PC, Options(swarm=True))
+            swarm.wants(PC, Options(swarm=True))
+
+    def test_a_registry(self) -> None:
+        options = replace(NODES, registry=True)
+        assert registry.packages(PC, options) == ("docker-registry",)
+        assert keys(registry.wants(replace(PC, registry_port=5001), options)) == [
+            "quiet docker-registry.service",
+            "unit grape-registry.service",
+            "together grape-registry.service",
+            "link /etc/docker/certs.d/10.77.0.1:5001/ca.crt",
+            "mirror https://10.77.0.1:5001",
+        ]
+        assert "[docker]\nregistry = true\n" in config.drop_in(PC, options)
+        assert "[docker]" not in config.drop_in(PC, NODES)
+        with pytest.raises(GrapeError, match="needs a network"):
+            registry.wants(PC, Options(registry=True))
+
+    def test_the_user_of_both(self) -> None:
+        assert "user grape-docker" not in keys(accounts.wants(PC, replace(NODES, docker=True)))
+        for options in (replace(NODES, swarm=True), replace(NODES, registry=True)):
+            assert keys(accounts.wants(PC, options))[-2:] == ["group grape-docker", "user grape-docker"]
 
     def test_keys_are_what_nodes_accept(self) -> None:
         text = config.drop_in(PC, replace(NODES, keys=("ssh-ed25519 AAAA mary@laptop",)))

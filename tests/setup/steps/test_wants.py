@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,12 @@ from master_setup.record import Record
 from master_setup.wants import Want
 from master_setup.wants.base import Kept, fields_of, kind_of, rebuilt
 from master_setup.wants.kernel import BootLines, Sysctl
+from master_setup.wants.mirror import Mirror
 from master_setup.wants.network import Address, Guard, keep
 from master_setup.wants.quiet import Quiet
 from master_setup.wants.replaced import Replaced
 from master_setup.wants.swarm import Swarm
+from master_setup.wants.together import Together
 from tests.setup.steps.replica import Answer, Programs, addresses, says, tree
 
 BOOTED = {"/run/systemd/system/": ""}
@@ -114,38 +117,44 @@ class Docker:
 
     def __init__(self, state: str = "inactive false") -> None:
         self.state = state
-        self.calls: list[tuple[str, ...]] = []
 
     def __call__(self, argv: tuple[str, ...]) -> Output:
-        self.calls.append(argv[1:])
-        match argv[1:3]:
-            case ("swarm", "init"):
-                self.state = "active true ours"
-            case ("swarm", "leave"):
-                self.state = "inactive false"
+        if argv[1:3] == ("swarm", "leave"):
+            self.state = "inactive false"
         return Output(code=0, stdout=f"{self.state}\n")
 
 
 class TestSwarm:
-    WANT = Swarm(address="10.77.0.1")
+    WANT = Swarm()
 
-    def test_ours_is_made_and_left(self, tmp_path: Path) -> None:
-        docker = Docker()
-        machine = tree(tmp_path, {}, Programs({"docker": docker}))
+    def managed(self, tmp_path: Path, docker: Docker, swarm: str) -> tuple[Machine, Record]:
+        """Have a machine on which grape_docker has managed a swarm."""
+        machine = tree(tmp_path, {"/var/lib/grape/setup/": ""}, Programs({"docker": docker}))
+        assert self.WANT.differs(machine) is not None
         record = make(machine, self.WANT)
-        assert ("swarm", "init", "--advertise-addr", "10.77.0.1") in docker.calls
+        status = {"/var/lib/grape-docker/status.json": json.dumps({"swarm_id": swarm})}
+        docker.state = f"active true {swarm}"
+        return tree(tmp_path, status, Programs({"docker": docker})), record
+
+    def test_ours_is_left(self, tmp_path: Path) -> None:
+        docker = Docker()
+        machine, record = self.managed(tmp_path, docker, "ours")
         undo(machine, record, self.WANT)
         assert docker.state == "inactive false"
+        assert "swarm" not in machine.names("/var/lib/grape/setup")
 
-    def test_a_manager_is_adopted(self, tmp_path: Path) -> None:
-        assert self.WANT.differs(tree(tmp_path, {}, Programs({"docker": Docker("active true theirs")}))) is None
+    def test_one_that_was_there_is_not_left(self, tmp_path: Path) -> None:
+        docker = Docker("active true theirs")
+        machine, record = self.managed(tmp_path, docker, "theirs")
+        undo(machine, record, self.WANT)
+        assert docker.state == "active true theirs"
 
     def test_another_swarm_than_ours_is_not_left(self, tmp_path: Path) -> None:
         docker = Docker()
-        machine = tree(tmp_path, {}, Programs({"docker": docker}))
-        record = make(machine, self.WANT)
+        machine, record = self.managed(tmp_path, docker, "ours")
         docker.state = "active true theirs"  # somebody has left ours, and made another
-        undo(machine, record, self.WANT)
+        with pytest.raises(Kept, match="a swarm stays"):
+            undo(machine, record, self.WANT)
         assert docker.state == "active true theirs"
 
     @pytest.mark.parametrize("state", ["active false theirs", "locked false"])
@@ -157,11 +166,81 @@ class TestSwarm:
 
     def test_docker_does_not_answer(self, tmp_path: Path) -> None:
         docker = Docker()
-        machine = tree(tmp_path, {}, Programs({"docker": docker}))
-        record = make(machine, self.WANT)
+        machine, record = self.managed(tmp_path, docker, "ours")
         docker.state = "cannot connect"
         with pytest.raises(Kept):
             undo(machine, record, self.WANT)
+
+
+class Systemctl:
+    """Units that are active; one that is started is."""
+
+    def __init__(self, *units: str) -> None:
+        self.units = {*units}
+        self.did: list[str] = []
+
+    def __call__(self, argv: tuple[str, ...]) -> Output:
+        if argv[1] == "is-active":
+            return Output(code=0, stdout="active\n" if argv[2] in self.units else "inactive\n")
+        self.did.append(f"{argv[1]} {argv[2]}")
+        self.units |= {argv[2]} if argv[1] == "start" else set()
+        return Output(code=0, stdout="")
+
+
+class TestTogether:
+    WANT = Together(name="grape_docker.service")
+
+    def test_it_is_started_where_graped_runs_and_only_there(self, tmp_path: Path) -> None:
+        systemctl = Systemctl()
+        machine = tree(tmp_path, BOOTED, Programs({"systemctl": systemctl}))
+        assert self.WANT.differs(machine) is None
+        systemctl.units.add("graped.service")
+        assert self.WANT.differs(machine) is not None
+        make(machine, self.WANT)
+        assert systemctl.did == ["start grape_docker.service"]
+
+
+class TestMirror:
+    PATH = "/etc/docker/daemon.json"
+    OLD = '{"log-driver": "journald", "registry-mirrors": ["https://other"]}'
+    WANT = Mirror(url="https://10.77.0.1:5000")
+
+    def machine(self, tmp_path: Path, files: Mapping[str, str]) -> tuple[Machine, Systemctl]:
+        systemctl = Systemctl("docker.service")
+        return tree(tmp_path, {**BOOTED, **files}, Programs({"systemctl": systemctl})), systemctl
+
+    def test_a_file_of_our_own_comes_and_goes(self, tmp_path: Path) -> None:
+        machine, systemctl = self.machine(tmp_path, {})
+        record = make(machine, self.WANT)
+        assert json.loads(machine.text(self.PATH)) == {"registry-mirrors": ["https://10.77.0.1:5000"]}
+        undo(machine, record, self.WANT)
+        assert not machine.exists("/etc/docker")
+        assert systemctl.did == ["reload docker.service"] * 2  # containers go on
+
+    def test_what_is_in_it_stays(self, tmp_path: Path) -> None:
+        machine, _ = self.machine(tmp_path, {self.PATH: self.OLD})
+        difference = self.WANT.differs(machine)
+        assert difference is not None
+        assert '+    "https://10.77.0.1:5000",' in difference.diff
+        record = make(machine, self.WANT)
+        assert json.loads(machine.text(self.PATH)) == {
+            "log-driver": "journald", "registry-mirrors": ["https://10.77.0.1:5000", "https://other"],
+        }  # fmt: skip
+        undo(machine, record, self.WANT)
+        assert machine.text(self.PATH) == self.OLD
+
+    def test_what_somebody_added_since_stays(self, tmp_path: Path) -> None:
+        machine, _ = self.machine(tmp_path, {})
+        record = make(machine, self.WANT)
+        machine.path(self.PATH).write_text(json.dumps({"debug": True, **json.loads(machine.text(self.PATH))}))
+        undo(machine, record, self.WANT)
+        assert json.loads(machine.text(self.PATH)) == {"debug": True}
+
+    @pytest.mark.parametrize("text", ["no JSON", "[]", '{"registry-mirrors": "https://other"}'])
+    def test_a_file_that_docker_cannot_read_is_not_touched(self, tmp_path: Path, text: str) -> None:
+        machine, _ = self.machine(tmp_path, {self.PATH: text})
+        with pytest.raises(GrapeError, match=r"daemon\.json"):
+            self.WANT.differs(machine)
 
 
 class TestNetwork:
