@@ -57,6 +57,17 @@ ACCOUNTS: Final = {
     "etc/group": "grape-docker:x:989:\n",
     "etc/passwd": "grape-docker:x:989:989::/var/lib/grape-docker:/usr/sbin/nologin\n",
 }
+# While master_setup has none.
+UNIT: Final = f"""\
+[Service]
+Type=notify
+User=grape-docker
+SupplementaryGroups=grape docker
+StateDirectory=grape-docker
+ExecStart={VENV}/bin/{DAEMON} run
+Restart=always
+RestartSec=1
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,6 +124,8 @@ class Crowd:
 
     def start(self) -> None:
         """Boot the master, with graped, Docker and grape_docker on it, and all slots off."""
+        unit = self.machine.root / f"etc/systemd/system/{DAEMON}.service"
+        unit.write_text(UNIT)
         self.master.begin({slot: self.slaves[name_of(slot)] for slot in self.slots})
         self.master.wait_back()
         wait_docker(self.machine)
@@ -182,6 +195,12 @@ class Crowd:
         return all(
             [one for one in found if one[0] == name] == [(name, "ready", "active")] for name in names or self.slaves
         )
+
+    def labelled(self, name: str) -> bool:
+        """Whether the entry of a node tells where it is and who it is."""
+        number = name.rpartition("-")[2]
+        place = {"grape.stack": "0", "grape.slot": number, "grape.mac": _mac((0, int(number)))}
+        return [entry.labels | place == entry.labels for entry in self.entries(name)] == [True]
 
     def service(
         self,
@@ -306,7 +325,7 @@ class Crowd:
             service.remove()
         self.machine.do("systemctl", "start", "graped", *((DAEMON,) if self.has_daemon else ()))
         for slave in self.slaves.values():
-            slave.black_hole(on=False)
+            slave.open_up()
             slave.place.set_link(up=True)
         on = [name for name, slave in self.slaves.items() if slave.running]
         if on and self.has_daemon:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 from dataclasses import dataclass
@@ -16,11 +17,13 @@ from tests.lab.swarm_seed import seed
 
 DOCKER_FOLDER: Final = "/var/lib/docker"
 HOST_KEY: Final = "etc/ssh/ssh_host_ed25519_key"
-BLACK_HOLE: Final = """
-table inet lab_black_hole {
-    chain in { type filter hook input priority -300; policy drop; }
-    chain out { type filter hook output priority -300; policy drop; }
-}
+WALL: Final = """
+table inet lab_wall
+delete table inet lab_wall
+table inet lab_wall {{
+    chain in {{ type filter hook input priority -300; {incoming} }}
+    chain out {{ type filter hook output priority -300; {outgoing} }}
+}}
 """
 _CONTAINER: Final = re.compile(r"(?:docker-)?([0-9a-f]{64})(?:\.scope)?")
 
@@ -45,6 +48,7 @@ class Slave(Machine):
         self.address = address
         self.docker_folder = docker
         self.cuts: list[Cut] = []
+        self._wall = ""
         self.new_host_key()
         self.let_in(*keys)
 
@@ -68,6 +72,7 @@ class Slave(Machine):
         """Boot it; a switch that is thrown twice boots it once."""
         if not self.running:
             super().power_on()
+            self._build_wall()
 
     def power_cut(self) -> None:
         """Kill its PID 1, and remember what ran in it."""
@@ -79,17 +84,28 @@ class Slave(Machine):
         """Tell the ids of the containers that run in it, by its cgroups, not by its Docker."""
         found: set[str] = set()
         for top in self._groups.folders:
-            for procs in top.rglob("cgroup.procs"):
-                if (match := _CONTAINER.fullmatch(procs.parent.name)) and _holds_processes(procs):
+            for folder, _, _ in os.walk(top):
+                if (match := _CONTAINER.fullmatch(Path(folder).name)) and _holds_processes(Path(folder)):
                     found.add(match[1])
         return tuple(sorted(found))
 
-    def black_hole(self, *, on: bool) -> None:
-        """Have it drop every packet, without a word to who sent it; a boot ends that."""
-        if on:
-            self.place.do("sh", "-c", f"echo '{BLACK_HOLE}' | nft -f -")
-        else:
-            self.place.do("nft", "delete", "table", "inet", "lab_black_hole", check=False)
+    def black_hole(self, *, port: int | None = None) -> None:
+        """Have it lose every packet, without a word to who sent it; with a port only those that it sends there (TCP).
+
+        That stays so, also when it boots, until :meth:`open_up`.
+        """
+        drop = "policy drop;" if port is None else f"tcp dport {port} drop;"
+        self._wall = WALL.format(incoming=drop if port is None else "", outgoing=drop)
+        self._build_wall()
+
+    def open_up(self) -> None:
+        """Take down what :meth:`black_hole` has put up."""
+        self._wall = WALL.format(incoming="", outgoing="")
+        self._build_wall()
+
+    def _build_wall(self) -> None:
+        if self._wall:
+            self.place.do("sh", "-c", f"echo '{self._wall}' | nft -f -")
 
 
 def new_host_key(root: Path) -> None:
@@ -100,8 +116,8 @@ def new_host_key(root: Path) -> None:
     subprocess.run(command, stdin=subprocess.DEVNULL, check=True)
 
 
-def _holds_processes(procs: Path) -> bool:
+def _holds_processes(group: Path) -> bool:
     try:
-        return bool(procs.read_text().strip())
+        return bool((group / "cgroup.procs").read_text().strip())
     except OSError:  # it ended just now
         return False
