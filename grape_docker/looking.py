@@ -105,7 +105,9 @@ class Eyes:
     @property
     def next_at(self) -> float:
         """When to look again by itself (monotonic s)."""
-        return min((self._swarm_at + SWARM_S, *self._again.values()))
+        asked = ("graped", "docker") if self.settings is not None else ("graped",)
+        again = [self._again[side] for side in asked if side in self._again]
+        return min(again, default=self._swarm_at + SWARM_S)
 
     def _look_at_graped(self) -> None:
         if self.settings is None:

@@ -19,6 +19,7 @@ from grape_docker.identity import public_line
 from grape_docker.inbox import Inbox, Message, RackTold, Stop, SwarmTold, WorkDone, WorkTold
 from grape_docker.looking import RETRY_S, Eyes, Sight
 from grape_docker.model import Action, Plan, Trouble
+from grape_docker.stretching import Stretch
 from grape_docker.swarm.manager import Manager
 from grape_docker.telling import Teller
 from grape_docker.work import Workshop
@@ -29,6 +30,7 @@ from graped.notify import Notifier
 log = logging.getLogger("grape_docker")
 
 TICK_S = 5.0  # the longest sleep: systemd's watchdog and the guard's lease need a sign of life
+LEAST_S = 0.1  # the shortest sleep that is no wait for a message: whatever the reason, never a busy loop
 BUG_S = 5.0  # pause after a mistake of ours
 JUMP_S = 60.0  # a wall clock that moved so far by itself has been set
 
@@ -64,6 +66,7 @@ class Loop:
         self._wall = wall
         self._eyes = Eyes(client, manager, monotonic)
         self._drains = Drains(guard, monotonic)
+        self._stretch = Stretch(client, monotonic)
         self._teller = Teller(room, wall())
         self._known = keeping.load_known(room)
         self._saved = self._known
@@ -175,7 +178,7 @@ class Loop:
             plan = reconcile(sight.rack, sight.swarm, self._known, sight.settings, self._wall())
             self._known = plan.known
             handed = self._hand_out(plan.actions, sight)
-        handed |= self._attend(sight)
+        handed |= self._attend(sight, troubles)
         if self._once and self._eyes.failures:
             raise next(iter(self._eyes.failures.values()))
         troubles += [trouble_of("", error, self._wall()) for error in self._eyes.failures.values()]
@@ -205,16 +208,25 @@ class Loop:
             started |= self._workshop.start(name, partial(self._hands.work, name, own, now, tell))
         return started
 
-    def _attend(self, sight: Sight | None) -> bool:
-        """Drain what is held; have it leave; let it go."""
-        if not self._drains.holds:
+    def _attend(self, sight: Sight | None, troubles: list[Trouble]) -> bool:
+        """Do what depends on tasks: drain what is held, and elastic mode. Return whether anything was begun."""
+        elastic = sight is not None and sight.settings.elastic.active and not self._once
+        self._stretch.begin(active=elastic)
+        if not self._drains.holds and not elastic:
             return False
         tasks = self._eyes.tasks() if sight is not None else None
         if sight is None or tasks is None:
             self._drains.blind(self._eyes.settings, "the master's Docker does not answer", self._wall())
             return False
         leaving = self._drains.attend(sight, tasks, self._known, self._wall(), self._workshop.busy)
-        return self._hand_out(leaving, sight)
+        begun = self._hand_out(leaving, sight)
+        if elastic:
+            switched, found = self._stretch.turn(sight, tasks, self._known, self._wall())
+            troubles += found
+            if switched:
+                self._eyes.stale_rack()
+                begun = True
+        return begun
 
     def _told(self, name: str, line: str) -> None:  # in any thread
         self._inbox.put(WorkTold(name=name, line=line))
@@ -242,12 +254,12 @@ class Loop:
 
     def _wake(self, plan: Plan) -> float:
         now = self._monotonic()
-        times = [now + TICK_S, self._eyes.next_at, self._drains.next_at]
+        times = [now + TICK_S, self._eyes.next_at, self._drains.next_at, self._stretch.next_at]
         if not self._registered:
             times.append(now + RETRY_S)
         if plan.wake is not None:
             times.append(now + plan.wake - self._wall())
-        return max(min(times), now + 0.02)  # whatever the reason, never a busy loop
+        return max(min(times), now + LEAST_S)
 
     def _watch_clock(self) -> None:
         """Where the wall clock was set, waiting for a moment of the old time makes no sense."""
