@@ -17,9 +17,11 @@ from grape_docker.acting import Hands
 from grape_docker.guard import Guard
 from grape_docker.identity import ensure_key
 from grape_docker.inbox import Inbox, Stop
+from grape_docker.keeping import LOCK
 from grape_docker.loop import Loop
 from grape_docker.model import Settings
 from grape_docker.registry.place import Place
+from grape_docker.swarm.engine import DEFAULT_URL
 from grape_docker.swarm.manager import Manager
 from grape_docker.work import Workshop
 from graped import logs
@@ -29,7 +31,6 @@ from graped.notify import Notifier
 
 log = logging.getLogger("grape_docker")
 
-LOCK = "grape_docker.lock"
 SETTLE_S = 5.0  # a join that is going on is given so long at the end
 
 
@@ -39,7 +40,7 @@ class Options:
 
     room: Path
     socket: str | None = None
-    docker: str | None = None
+    docker: str = DEFAULT_URL
     once: bool = False
     log_level: str = "info"
 
@@ -62,7 +63,7 @@ def _serve(options: Options) -> int:
     inbox, stop = Inbox(), threading.Event()
     notifier = Notifier()
     key = ensure_key(options.room)
-    manager = Manager(Settings(), options.docker) if options.docker else Manager(Settings())
+    manager = Manager(Settings(), options.docker)
 
     def client() -> Client:
         return Client(options.socket)
@@ -95,7 +96,7 @@ def _serve(options: Options) -> int:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the state folder: two daemons must never work on the same nodes. Raises: SocketInUse."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

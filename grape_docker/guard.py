@@ -87,8 +87,20 @@ class Guard:
             self.stale()
 
     def _hold(self, told: dict[str, Any]) -> Hold:
-        job = int(told["job"])
-        if job not in self._verbs:
-            self._verbs[job] = str(told.get("verb") or self._client.get(f"/v1/jobs/{job}")["verb"])
-        since, deadline = (datetime.fromisoformat(told[key]).timestamp() for key in ("since", "deadline"))
-        return Hold(name=str(told["node"]), job=job, verb=self._verbs[job], since=since, deadline=deadline)
+        return _hold(self._client, told, self._verbs)
+
+
+def holds(client: Client) -> tuple[Hold, ...]:
+    """Read what our guard holds, whoever registered it. Raises: what the client raises."""
+    verbs: dict[int, str] = {}
+    guards = [one for one in client.get("/v1/guards") if one["name"] == NAME]
+    return tuple(_hold(client, told, verbs) for one in guards for told in one["holding"])
+
+
+def _hold(client: Client, told: dict[str, Any], verbs: dict[int, str]) -> Hold:
+    """Read one hold. ``verbs`` are those of jobs that are known already."""
+    job = int(told["job"])
+    if job not in verbs:
+        verbs[job] = str(client.get(f"/v1/jobs/{job}")["verb"])
+    since, deadline = (datetime.fromisoformat(told[key]).timestamp() for key in ("since", "deadline"))
+    return Hold(name=str(told["node"]), job=job, verb=verbs[job], since=since, deadline=deadline)

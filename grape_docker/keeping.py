@@ -16,6 +16,7 @@ log = logging.getLogger("grape_docker")
 
 KNOWN = "known.json"
 STATUS = "status.json"
+LOCK = "grape_docker.lock"  # held by the daemon; who only wants to know whether it runs may read it
 
 
 def load_known(room: Path) -> Known:

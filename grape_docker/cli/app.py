@@ -10,6 +10,12 @@ from grape_docker.cli.session import Session
 
 LATE: dict[str, tuple[str, str]] = {
     "run": ("grape_docker.cli.run:run", "Keep the swarm equal to the nodes that are up (the daemon)."),
+    "plan": ("grape_docker.cli.plan:plan", "Show what would be done to the swarm now; do nothing."),
+    "status": ("grape_docker.cli.status:status", "Show the nodes in the swarm, and what keeps others out of it."),
+    "drain": ("grape_docker.cli.availability:drain", "Move all tasks away from nodes, until they are activated."),
+    "activate": ("grape_docker.cli.availability:activate", "Let nodes that were drained have tasks again."),
+    "rm": ("grape_docker.cli.removal:rm", "Remove entries of nodes from the swarm."),
+    "token": ("grape_docker.cli.token:token", "Change the secrets that nodes join with."),
     "image": ("grape_docker.cli.images:image", "Images in the cluster's own registry."),
     "registry": ("grape_docker.cli.registry:registry", "Prepare the cluster's own registry."),
     "completion": ("grape_docker.cli.completion:completion", "Print the completion script of a shell."),

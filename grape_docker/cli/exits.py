@@ -22,7 +22,7 @@ TABLE = (
     (INTERRUPTED, "Ctrl-C"),
 )
 
-_USAGE = ("bad_request", "no_target", "bad_nodeset", "unknown_node", "not_found", "usage")
+_USAGE = ("bad_request", "no_target", "bad_nodeset", "unknown_node", "not_found", "refused", "usage")
 _OF_ERROR = {
     **dict.fromkeys(_USAGE, USAGE),
     "unreachable": UNREACHABLE,
@@ -39,9 +39,6 @@ def of_error(code: str, http_status: int = 0) -> int:
     """Tell the exit code of an error by its stable code; of a code that is not known here by its HTTP status."""
     if code in _OF_ERROR:
         return _OF_ERROR[code]
-    from graped import errors
-
-    kinds = [kind for kind in vars(errors).values() if isinstance(kind, type) and issubclass(kind, errors.Conflict)]
-    if http_status == 409 or any(kind.code == code for kind in kinds):
+    if http_status == 409:
         return CONFLICT
     return USAGE if 400 <= http_status < 500 else FAILED

@@ -8,7 +8,7 @@ import sys
 import click
 
 from grape_docker.cli import exits
-from graped.errors import GrapeError
+from graped.errors import Conflict, GrapeError
 
 
 def tell(error: GrapeError, as_json: bool) -> int:
@@ -21,7 +21,8 @@ def tell(error: GrapeError, as_json: bool) -> int:
         sys.stderr.write(f"grape_docker: {error.detail if told else f'{title}: {error.detail}'}\n")
         if error.hint:
             sys.stderr.write(f"  hint: {error.hint}\n")
-    return exits.of_error(error.code, int(getattr(error, "status", 0) or 0))
+    status = 409 if isinstance(error, Conflict) else int(getattr(error, "status", 0) or 0)
+    return exits.of_error(error.code, status)
 
 
 def tell_usage(error: click.ClickException, as_json: bool) -> int:

@@ -23,5 +23,5 @@ def run(session: Session, once: bool, log_level: str) -> int:
     from grape_docker.daemon import run as serve
 
     return serve(
-        Options(room=session.room, socket=session.socket, docker=session.docker, once=once, log_level=log_level)
+        Options(room=session.room, socket=session.socket, docker=session.docker_url, once=once, log_level=log_level)
     )

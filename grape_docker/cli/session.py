@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from grape_docker.model import Settings
+    from grape_docker.swarm.manager import Manager
     from graped.api.client import Client
 
 STATE_DIR = Path("/var/lib/grape-docker")
@@ -30,6 +33,27 @@ class Session:
         from graped.api.client import Client
 
         return Client(self.socket)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """What graped's configuration says of the swarm. Raises: what the client raises."""
+        from grape_docker.rack import settings
+
+        return settings(self.client)
+
+    @cached_property
+    def manager(self) -> Manager:
+        """The swarm of the master."""
+        from grape_docker.swarm.manager import Manager
+
+        return Manager(self.settings, self.docker_url)
+
+    @property
+    def docker_url(self) -> str:
+        """The master's Docker: ``--docker``, DOCKER_HOST, or the usual place."""
+        from grape_docker.swarm.engine import DEFAULT_URL
+
+        return self.docker or os.environ.get("DOCKER_HOST") or DEFAULT_URL
 
     @property
     def room(self) -> Path:
