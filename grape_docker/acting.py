@@ -80,7 +80,8 @@ class Hands:
                 if isinstance(action, Join):
                     joined = self._bring_in(action, situation, tell)
                     own_id = joined.node_id
-                    did.append("; ".join(("in the swarm", *joined.steps, *joined.warnings)))
+                    if joined.steps or joined.warnings:  # else it was in already, and all is well
+                        did.append("; ".join(("in the swarm", *joined.steps, *joined.warnings)))
                 else:
                     did += self._do(action, situation, tell)
                     left |= isinstance(action, Leave)

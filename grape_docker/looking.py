@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from grape_docker import facts, rack
+from grape_docker import rack
 from grape_docker.model import NodeFact, Rack, Settings, Swarm, TaskFact
 from grape_docker.swarm.manager import Manager
 from graped.api.client import Client
@@ -113,11 +113,11 @@ class Eyes:
         if self.settings is None:
             self.settings = self._manager.settings = rack.settings(self._client)
         if self._rack is None:
-            status = self._client.get("/v1/status")
+            snapshot = rack.snapshot(self._client)
             elastic = self.settings.elastic
             self._names = rack.expand(self._client, elastic.nodes) if elastic.active else ()
-            self._rack = facts.rack(status)
-            self._nodes = {node.name: node for node in self._rack.nodes}
+            self._rack = snapshot
+            self._nodes = {node.name: node for node in snapshot.nodes}
 
     def _look_at_docker(self) -> None:
         if not self._founded:

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from pydantic import TypeAdapter
+
+from grape_docker import facts
 from grape_docker import settings as reading
-from grape_docker.model import Settings
+from grape_docker.model import Hold, Rack, Settings
+from graped.api import types
 from graped.api.client import Client
-from graped.api.types import ConfigValue
 from graped.errors import GrapeError, TimedOut, Untrusted
 from graped.network.ssh_client import Endpoint
 
@@ -26,7 +29,13 @@ class KeyNotInstalled(GrapeError):
 def settings(client: Client) -> Settings:
     """Read the configuration. Raises: what the client raises."""
     values = client.get("/v1/config")["values"]
-    return reading.read(ConfigValue(**one) for one in values)
+    return reading.read(types.ConfigValue(**one) for one in values)
+
+
+def snapshot(client: Client, holds: Iterable[Hold] = ()) -> Rack:
+    """Read the cluster as it is. Raises: what the client raises."""
+    status = TypeAdapter(types.Status).validate_python(client.get("/v1/status"))
+    return facts.rack(status, holds)
 
 
 def expand(client: Client, expression: str) -> tuple[str, ...]:

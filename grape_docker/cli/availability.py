@@ -36,7 +36,7 @@ def drain(session: Session, nodeset: tuple[str, ...], wait: bool, timeout_s: flo
         session.manager.update(entry.id, labels={DRAINED: DRAINED_ASKED}, availability=Availability.DRAIN)
     if wait:
         _wait(session, chosen, time.monotonic() + timeout_s)
-    _tell(session, chosen, "drained" if wait else "are drained")
+    _tell(session, chosen, "drained" if wait else "being drained")
 
 
 @click.command("activate", cls=Command)
@@ -47,7 +47,7 @@ def activate(session: Session, nodeset: tuple[str, ...]) -> None:
     chosen = _entries(session, nodeset)
     for entry in chosen.values():
         session.manager.update(entry.id, labels={DRAINED: None}, availability=Availability.ACTIVE)
-    _tell(session, chosen, "take tasks")
+    _tell(session, chosen, "activated")
 
 
 def _entries(session: Session, nodeset: tuple[str, ...]) -> dict[str, SwarmNode]:

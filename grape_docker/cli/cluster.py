@@ -5,11 +5,11 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from grape_docker import facts, guard, keeping
+from grape_docker import guard, keeping, rack
 from grape_docker.cli.session import Session
 from grape_docker.core.entries import Entries, sort
 from grape_docker.keeping import LOCK
@@ -44,10 +44,9 @@ class Now:
 def look(session: Session) -> Now:
     """Look at everything; nothing is changed. Raises: what graped and Docker raise."""
     runs = daemon_runs(session.room)
-    rack = facts.rack(session.client.get("/v1/status"))
     return Now(
         settings=session.settings,
-        rack=replace(rack, holds=guard.holds(session.client)),
+        rack=rack.snapshot(session.client, guard.holds(session.client)),
         swarm=swarm(session),
         known=keeping.load_known(session.room),
         status=keeping.load_status(session.room) if runs else {},
