@@ -72,7 +72,10 @@ class Living:
         if config is not self._config:
             self._config = config
             there = {slot: address_of(config, slot) for slot in watchable(config) if self._real(slot)}
-            self._addresses = {slot: address for slot, address in there.items() if address is not None}
+            before, self._addresses = self._addresses, {slot: at for slot, at in there.items() if at is not None}
+            for slot, at in self._addresses.items():
+                if at != before.get(slot, at):
+                    self._pulse.forget(slot)  # asked at once where it is now
             self._local = frozenset(slot for slot in self._addresses if _is_local(config, slot))
             self._post(SlotsWatched(slots=self._simulated | self._addresses.keys()))
         return self._addresses

@@ -8,7 +8,7 @@ import getpass
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from graped.config.types import Boot, Cluster, Config, Device, PowerPolicy, Ssh, Stack, Store
+from graped.core.events import ConfigChanged
 from graped.core.jobs import Outcome, Result
 from graped.core.state import SlotState
 from graped.errors import NotFound
@@ -195,6 +196,26 @@ def test_a_node_without_an_address_is_not_asked_and_says_so(play: Play) -> None:
         told = await world.access.ssh(NOWHERE)
         assert (told.address, told.trusted) == (None, False)
         assert told.why.startswith("it has no address")
+
+    play(story)
+
+
+def test_a_node_whose_address_is_another_one_is_asked_there_at_once(play: Play) -> None:
+    async def story(world: World) -> None:
+        world.access.keys.pin("worker-0-0", world.theirs.public_keys(world_keys(world, "a")))
+        with world.answering(A, "a"):
+            await world.power(Verb.ON, A)
+            await world.until(lambda: world.slot(A).stage is Stage.UP)
+        config = world.engine.state.config
+        devices = dict(config.cluster.stacks[0].devices)
+        devices[0] = replace(devices[0], address=devices[1].address)
+        devices[1] = replace(devices[1], address=IPv4Address("127.0.9.9"))
+        stacks = {0: replace(config.cluster.stacks[0], devices=devices)}
+        world.theirs.host_keys("b")
+        with world.answering(B, "b"):  # somebody else is at its new address
+            world.engine.post(ConfigChanged(config=replace(config, cluster=replace(config.cluster, stacks=stacks))))
+            await world.until(lambda: world.slot(A).stage is Stage.LOST)
+            assert "not the pinned one" in world.slot(A).stage_reason
 
     play(story)
 
