@@ -5,7 +5,7 @@ A node without a clock of its own may believe any date: certificates begin long 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 
@@ -33,7 +33,7 @@ class Pair:
     """A certificate and its private key, both PEM. The key is a secret."""
 
     certificate: bytes
-    key: bytes
+    key: bytes = field(repr=False)
 
 
 def make_ca(master: str, now: datetime) -> Pair:

@@ -26,6 +26,13 @@ class BadName(RequestError):
     title = "Not the name of an image"
 
 
+class BadFile(RequestError):
+    """What was given is no file of ``docker save``."""
+
+    code = "bad_image_file"
+    title = "Not a file of images"
+
+
 class BadDaemonJson(RegistryError):
     """A node's /etc/docker/daemon.json cannot be added to."""
 

@@ -9,6 +9,7 @@ from grape_docker.registry.errors import BadName
 
 HUB = frozenset({"docker.io", "index.docker.io", "registry-1.docker.io"})
 PATH = re.compile(r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*")
+HOST = re.compile(r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?")
 TAG = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
 PATH_MAX_CHARS = 255
 
@@ -48,6 +49,8 @@ def parse(text: str, *, registry: str = "") -> Name:
     if not host or host in HUB:
         path = path if "/" in path else f"library/{path}"
     tag = tag if ":" in rest else "latest"
+    if host and not HOST.fullmatch(host):
+        raise BadName(f"{text!r} begins with {host!r}, which is no registry", hint="As in registry.example:5000/app:1.")
     if len(path) > PATH_MAX_CHARS or not PATH.fullmatch(path) or not TAG.fullmatch(tag):
         raise BadName(f"{text!r} is not the name of an image", hint="Small letters, as in app:1 or team/app:1.")
     return Name(path=path, tag=tag)

@@ -11,7 +11,7 @@ from typing import IO, Any
 from docker.errors import APIError, ImageNotFound
 
 from grape_docker.registry import writer
-from grape_docker.registry.errors import BadName, RegistryError
+from grape_docker.registry.errors import BadFile, BadName, RegistryError
 from grape_docker.registry.names import Name, parse
 from grape_docker.registry.place import Address, Place, read_address
 from grape_docker.swarm.engine import Engine
@@ -50,7 +50,7 @@ def push(place: Place, engine: Engine, source: str, *, name: str | None = None, 
 
     ``source``: a file, else the name or id of an image that the master's Docker has; ``name``: under which name, where
     it has none or another one is wanted (one image only).
-    Raises NoRegistry, BadName, NotFound, RegistryError, and what Engine.call raises.
+    Raises NoRegistry, BadName, BadFile, NotFound, RegistryError, and what Engine.call raises.
     """
     address = read_address(place)
     path = Path(source)
@@ -70,12 +70,13 @@ def load(engine: Engine, path: Path, tell: Tell) -> tuple[str, ...]:
     def work(client: Any) -> tuple[str, ...]:
         with path.open("rb") as stream, _patient(client):
             lines = list(client.load_image(_Counted(stream, path.stat().st_size, tell), quiet=True))
-        _check(lines, f"loading {path.name}", SAVE_HINT)
+        if said := _said(lines):
+            raise BadFile(f"loading {path.name}: {said}", hint=SAVE_HINT)
         return tuple(_loaded(lines))
 
     found = engine.call(f"loading {path.name}", work)
     if not found:
-        raise RegistryError(f"{path} has no image in it", hint=SAVE_HINT)
+        raise BadFile(f"{path} has no image in it", hint=SAVE_HINT)
     return found
 
 
@@ -157,7 +158,8 @@ def _followed(lines: Iterator[dict[str, Any]], doing: str, tell: Tell) -> str:
     done: dict[str, tuple[int, int]] = {}
     digest = ""
     for line in lines:
-        _check([line], doing)
+        if said := _said([line]):
+            raise RegistryError(f"{doing}: {said}")
         detail = line.get("progressDetail") or {}
         if "current" in detail and line.get("id"):
             done[line["id"]] = (detail["current"], detail.get("total") or detail["current"])
@@ -169,8 +171,10 @@ def _followed(lines: Iterator[dict[str, Any]], doing: str, tell: Tell) -> str:
     return digest
 
 
-def _check(lines: list[dict[str, Any]], doing: str, hint: str = "") -> None:
+def _said(lines: list[dict[str, Any]]) -> str:
+    """Return the error among the lines of an answer; "" for none."""
     for line in lines:
         said = line.get("error") or (line.get("errorDetail") or {}).get("message") or line.get("message")
         if said:  # also the answer to a load that was refused at once: the SDK takes it for a line
-            raise RegistryError(f"{doing}: {said}", hint=hint)
+            return str(said)
+    return ""

@@ -50,7 +50,7 @@ def with_mirror(text: str, mirror: str, *, former: tuple[str, ...] = ()) -> str 
     found = _parsed(text)
     mirrors = _mirrors(found)
     wanted = [mirror, *(each for each in mirrors if _bare(each) not in {_bare(mirror), *map(_bare, former)})]
-    if wanted == [each.rstrip("/") for each in mirrors]:
+    if wanted == [mirror if _bare(each) == _bare(mirror) else each for each in mirrors]:
         return None
     return _rendered({**found, MIRRORS: wanted})
 

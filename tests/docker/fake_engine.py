@@ -156,11 +156,13 @@ class _Handler(BaseHTTPRequestHandler):
         if verb == "push":
             self._stream(images.push(name, query["tag"], self.headers["X-Registry-Auth"]))
         elif verb == "tag":
-            self._json(images.tag(name, query["repo"], query["tag"]), 201)
+            images.tag(name, query["repo"], query["tag"])
+            self._json(None, 201)
         elif verb == "json":
             self._json(images.inspect(name))
         elif method == "DELETE":
-            self._json(images.remove(name))
+            images.remove(name)
+            self._json([{"Untagged": name}])
         else:
             raise Refused(404, f"page not found: {method} {path}")
 

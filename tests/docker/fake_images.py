@@ -90,6 +90,12 @@ class FakeImages:
         raise Refused(404, f"No such image: {name}")
 
     def load(self, data: bytes) -> Iterator[Json]:
+        try:
+            yield from self._load(data)
+        except Refused as refused:  # the answer has begun: it is told as a line of it
+            yield {"errorDetail": {"message": refused.message}, "error": refused.message}
+
+    def _load(self, data: bytes) -> Iterator[Json]:
         with _opened(data) as tar:
             for one in json.loads(_read(tar, "manifest.json")):
                 image = Held(config=_read(tar, one["Config"]), layer=_read(tar, one["Layers"][0]))
