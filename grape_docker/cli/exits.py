@@ -23,8 +23,11 @@ TABLE = (
 )
 
 _USAGE = ("bad_request", "no_target", "bad_nodeset", "unknown_node", "not_found", "refused", "usage")
+_USAGE_OF_IMAGES = ("bad_image_name", "bad_image_file")
+_OF_SWARM = ("foreign_swarm", "not_manager", "swarm_locked", "address_missing")
 _OF_ERROR = {
-    **dict.fromkeys(_USAGE, USAGE),
+    **dict.fromkeys(_USAGE + _USAGE_OF_IMAGES, USAGE),
+    **dict.fromkeys(_OF_SWARM, CONFLICT),
     "unreachable": UNREACHABLE,
     "docker_unreachable": UNREACHABLE,
     "access_denied": ACCESS_DENIED,

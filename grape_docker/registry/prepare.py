@@ -44,6 +44,7 @@ def prepare(place: Place, address: Address, *, now: datetime | None = None, name
 
 def _prepared(place: Place, address: Address, now: datetime, name: str) -> Prepared:
     changed = []
+    _check_user(place)
     _folders(place)
     ca = _read(place.ca_certificate, place.ca_key)
     if ca is None or not certificates.ca_serves(ca, now):
@@ -61,6 +62,17 @@ def _prepared(place: Place, address: Address, now: datetime, name: str) -> Prepa
     if write_address(place, address):
         changed.append("address")
     return Prepared(changed=tuple(changed), until=certificates.ends(pair))
+
+
+def _check_user(place: Place) -> None:
+    """Raise RegistryError for root in the folder of another user, who could not read what root writes."""
+    above = next(each for each in (place.folder, *place.folder.parents) if each.exists())
+    owner = above.stat().st_uid
+    if os.geteuid() == 0 and owner != 0:
+        raise RegistryError(
+            f"{above} belongs to user {owner}, and not to root",
+            hint="Let the unit do it: systemctl restart grape-registry.",
+        )
 
 
 def _folders(place: Place) -> None:

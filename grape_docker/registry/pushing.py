@@ -114,6 +114,8 @@ def _push_one(engine: Engine, image: str, name: Name, address: Address, target: 
                 f"the master's Docker has no image {image}, and there is no such file",
                 hint="See: docker images. Or give a file of docker save.",
             ) from None
+        if _is_id(image, name, found):
+            raise BadName(f"{image} is the id of an image, not its name", hint="Give it one: --name app:1.")
         if not found.get("RepoTags"):  # an image whose only name is taken away goes with it
             client.tag(image, name.short.rpartition(":")[0], tag=name.tag)
         client.tag(image, full, tag=name.tag)
@@ -133,6 +135,13 @@ def _push_one(engine: Engine, image: str, name: Name, address: Address, target: 
         )
 
     return engine.call(f"pushing {name.short}", work)
+
+
+def _is_id(image: str, name: Name, found: dict[str, Any]) -> bool:
+    """Whether what was taken for a name is the image's id, perhaps shortened."""
+    begins = str(found["Id"]).removeprefix("sha256:").startswith(image.removeprefix("sha256:"))
+    names = {parse(each) for each in found.get("RepoTags") or ()}
+    return begins and name == parse(image) and name not in names
 
 
 def _untag(client: Any, full: str) -> None:

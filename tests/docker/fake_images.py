@@ -85,7 +85,7 @@ class FakeImages:
 
     def find(self, name: str) -> Held:
         for image in self.held:
-            if name in image.names or name == image.id:
+            if name in image.names or (len(name) > 3 and image.id[7:].startswith(name.removeprefix("sha256:"))):
                 return image
         raise Refused(404, f"No such image: {name}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import ssl
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -104,3 +105,19 @@ def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "registry").write_text("a file")
     with pytest.raises(RegistryError, match="cannot prepare"):
         prepare(Place(folder=tmp_path / "registry"), HOST, now=NOW)
+
+
+def test_root_leaves_the_folder_of_another_user_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    place.folder.mkdir()
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    real = Path.stat
+
+    def of_another(path: Path, **how: bool) -> os.stat_result:
+        found = list(real(path, **how))
+        found[4] = 4711  # st_uid
+        return os.stat_result(found)
+
+    monkeypatch.setattr(Path, "stat", of_another)
+    with pytest.raises(RegistryError, match="belongs to user 4711"):
+        prepare(place, HOST, now=NOW)
+    assert not list(place.folder.iterdir())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,18 @@ def test_a_file_that_is_none_of_docker_save(registry: Address, place: Place, ser
 def test_an_image_that_is_nowhere(registry: Address, place: Place, served: Serving) -> None:
     with pytest.raises(NotFound, match="nowhere:1"):
         push(place, served, "nowhere:1")
+
+
+@pytest.mark.parametrize("how", [lambda held: held.id, lambda held: held.id[7:19]])
+def test_an_id_is_no_name(
+    registry: Address, place: Place, served: Serving, engine: FakeEngine, how: Callable[[Held], str]
+) -> None:
+    image = hold(engine, "one", "app:1")
+    with pytest.raises(BadName, match="not its name"):
+        push(place, served, how(image))
+    (pushed,) = push(place, served, how(image), "app:2")
+    assert pushed.name == "app:2"
+    assert engine.images.names() == ["app:1"]
 
 
 def test_nobody_but_the_master_writes(registry: Address, place: Place) -> None:
