@@ -1,4 +1,4 @@
-"""What the images of grape_docker/examples are built on, out of Debian packages: Python and Redis in one tree. Made once.
+"""What the images of grape_docker/examples are built on, out of Debian packages: Python and Redis. Made once.
 
 With a network one takes ``python:3-slim`` and ``redis:7`` for it. Packages are only unpacked: nothing in it boots.
 """
