@@ -99,6 +99,37 @@ def rm(session: Session, names: tuple[str, ...], yes: bool) -> None:
         session.print_json([name.short for name in wanted])
 
 
+@image.command("prune", cls=Command)
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@pass_session
+def prune(session: Session, yes: bool) -> None:
+    """Remove images that no tag leads to any more, because it was pushed again.
+
+    What a service of the swarm names by its digest stays.
+    """
+    from grape_docker.registry.place import read_address
+    from grape_docker.registry.pruning import in_use, stale
+    from grape_docker.registry.pruning import prune as remove_stale
+    from graped.runner import SubprocessRunner
+
+    place = place_of(session)
+    read_address(place)
+    keep = in_use(engine_of(session))
+    found = stale(place, keep)
+    names = [f"{one.path}@sha256:{one.digest}" for one in found]
+    if found:
+        if not yes:
+            _confirm(names)
+        remove_stale(place, found, keep, SubprocessRunner())
+    if session.json:
+        session.print_json(names)
+        return
+    for name in names:
+        session.print(name)
+    if not names:
+        session.note("Every image has a tag, or a service that runs it.")
+
+
 def _confirm(names: list[str]) -> None:
     """Ask at the terminal; without one nothing is done."""
     what = f"{', '.join(names)} will be removed from the registry; nodes that do not have it cannot start it any more"

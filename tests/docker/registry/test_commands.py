@@ -74,6 +74,26 @@ def test_json(run: Run, registry: Address, capsys: pytest.CaptureFixture[str]) -
     assert told("image", "list") == []
 
 
+@pytest.mark.usefixtures("app")
+def test_prune_asks_the_swarm_first(
+    run: Run, registry: Address, engine: FakeEngine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("image", "prune", "--yes") == exits.CONFLICT  # no swarm: nobody knows what is needed
+    engine.init({}, {})
+    assert run("image", "prune") == exits.OK
+    assert "Every image has a tag" in capsys.readouterr().err
+    assert run("image", "push", "app:1") == exits.OK
+    engine.images.held[:] = [made("newer")]
+    engine.images.held[0].names = ["app:1"]
+    assert run("image", "push", "app:1") == exits.OK
+    capsys.readouterr()
+    assert run("image", "prune") == exits.USAGE
+    assert run("image", "prune", "--yes") == exits.OK
+    assert capsys.readouterr().out.startswith("library/app@sha256:")
+    assert run("--json", "image", "prune") == exits.OK
+    assert json.loads(capsys.readouterr().out) == []
+
+
 @pytest.mark.parametrize(
     ("args", "code"),
     [
