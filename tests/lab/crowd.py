@@ -57,17 +57,6 @@ ACCOUNTS: Final = {
     "etc/group": "grape-docker:x:989:\n",
     "etc/passwd": "grape-docker:x:989:989::/var/lib/grape-docker:/usr/sbin/nologin\n",
 }
-# While master_setup has none.
-UNIT: Final = f"""\
-[Service]
-Type=notify
-User=grape-docker
-SupplementaryGroups=grape docker
-StateDirectory=grape-docker
-ExecStart={VENV}/bin/{DAEMON} run
-Restart=always
-RestartSec=1
-"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,14 +113,12 @@ class Crowd:
 
     def start(self) -> None:
         """Boot the master, with graped, Docker and grape_docker on it, and all slots off."""
-        unit = self.machine.root / f"etc/systemd/system/{DAEMON}.service"
-        unit.write_text(UNIT)
         self.master.begin({slot: self.slaves[name_of(slot)] for slot in self.slots})
         self.master.wait_back()
         wait_docker(self.machine)
         self.add_image(image_tar(), IMAGE)
-        if self.has_daemon:
-            self.machine.do("systemctl", "start", DAEMON)
+        self.machine.do("systemctl", "start", DAEMON)
+        self.until(lambda: len(self.entries()) == 1, SOON_S, "grape_docker has made a swarm")
 
     # --- the master ---------------------------------------------------------------------------------------
 
@@ -139,11 +126,6 @@ class Crowd:
     def machine(self) -> BareMachine:
         """The master's machine: ``do``, ``attempt``, ``path``, ``journal``."""
         return self.master.machine
-
-    @property
-    def has_daemon(self) -> bool:
-        """Whether the master has the unit of grape_docker."""
-        return (self.machine.root / f"etc/systemd/system/{DAEMON}.service").exists()
 
     @property
     def engine(self) -> docker.DockerClient:
@@ -250,20 +232,15 @@ class Crowd:
         return self.running(service).total() == replicas
 
     def join_by_hand(self, *names: str) -> None:
-        """Bring slaves into the swarm as a person would, with no grape_docker; make the swarm where there is none."""
+        """Bring slaves into the swarm as a person would, over SSH; see to it that grape_docker does not come first."""
         engine = self.engine
-        if engine.info()["Swarm"]["LocalNodeState"] == "inactive":
-            engine.swarm.init(
-                advertise_addr=MASTER, listen_addr=f"{MASTER}:2377", dispatcher_heartbeat_period=SECOND_NS
-            )
         engine.swarm.reload()
         token = engine.swarm.attrs["JoinTokens"]["Worker"]
         for name in names or self.slaves:
             login = self.login(name)
             login.wait(UP_S)
             wait_docker(self.slaves[name])
-            if "inactive" in login.do("docker info --format '{{.Swarm.LocalNodeState}}'"):
-                login.do(f"docker swarm join --token {token} {MASTER}:2377")
+            login.do(f"docker swarm join --token {token} {MASTER}:2377")
 
     # --- the slaves ---------------------------------------------------------------------------------------
 
@@ -323,12 +300,12 @@ class Crowd:
         services: Any = self.engine.services
         for service in services.list():
             service.remove()
-        self.machine.do("systemctl", "start", "graped", *((DAEMON,) if self.has_daemon else ()))
+        self.machine.do("systemctl", "start", "graped", DAEMON)
         for slave in self.slaves.values():
             slave.open_up()
             slave.place.set_link(up=True)
         on = [name for name, slave in self.slaves.items() if slave.running]
-        if on and self.has_daemon:
+        if on:
             self.until(lambda: self.ready(*on), UP_S, f"{on} are ready again")
 
 

@@ -26,7 +26,12 @@ class Shared:
         if self._crowd is None:
             self._run = Run()
             self._crowd = Crowd(self._run)
-            self._crowd.start()
+            try:
+                self._crowd.start()
+            except BaseException as error:
+                for name, said in self._crowd.journals().items():
+                    error.add_note(f"--- {name}\n{said}")
+                raise
         return self._crowd
 
     def drop(self) -> None:
