@@ -38,6 +38,11 @@ class Engine:
         self._timeout_s = timeout_s
         self._local = threading.local()
 
+    @property
+    def is_local(self) -> bool:
+        """Whether it runs on this machine, and so has its addresses."""
+        return self.base_url.startswith(("unix:", "/"))
+
     def call(self, doing: str, work: Callable[[Any], T]) -> T:
         """Do ``work`` with a ``docker.APIClient`` (whose stubs are incomplete); ``doing`` says for people what it is.
 
@@ -82,7 +87,8 @@ def _refused(doing: str, error: APIError) -> GrapeError:
         return NotManager(f"{doing}: {said}", hint="See what the master is in: docker info.")
     if any(sign in words for sign in BUSY_SIGNS):
         return SwarmBusy(f"{doing}: {said}", hint="More than half of the managers must be up.")
-    return DockerError(f"{doing}: {said}")
+    hint = "Set docker.advertise to the master's address on the cluster's network." if "advertise" in words else ""
+    return DockerError(f"{doing}: {said}", hint=hint)
 
 
 BUSY_SIGNS = ("does not have a leader", "deadline exceeded", "no quorum", "raft", "is starting", "unavailable")

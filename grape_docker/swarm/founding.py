@@ -35,7 +35,8 @@ def ensure(engine: Engine, settings: Settings) -> Founded:
     info = _look(engine)
     if judged(info):
         return _founded(engine, info, settings, made=False)
-    check_here(settings.advertise or "")
+    if engine.is_local:
+        check_here(settings.advertise or "")
     if judged(_look_anew(engine)):
         return _founded(engine, _look(engine), settings, made=False)
     engine.call("making a swarm", lambda client: _init(client, settings))

@@ -61,6 +61,7 @@ class FakeEngine:
         self.cluster: Cluster | None = None
         self.others: list[Json] = []  # RemoteManagers where it manages nothing itself
         self.inits: list[Json] = []
+        self.refusal = ""  # what making a swarm is refused with
         self.interfere = 0  # so many looks at an entry are followed by somebody else's write
         self.broken: tuple[int, str] | None = None  # what everything of the swarm is answered with
         self.images = FakeImages()
@@ -138,6 +139,8 @@ class FakeEngine:
     def init(self, _query: Json, body: Json) -> str:
         if self.state != "inactive":
             raise Refused(503, "This node is already part of a swarm.")
+        if self.refusal:
+            raise Refused(400, self.refusal)
         self.inits.append(body)
         self.cluster = Cluster(body.get("Spec") or {}, body.get("DefaultAddrPool"), body.get("SubnetSize"))
         self.state, self.control = "active", True

@@ -108,6 +108,13 @@ def test_no_swarm_is_made_at_an_address_that_is_not_here(served: Serving, engine
     assert not engine.inits
 
 
+def test_a_master_with_several_addresses_is_asked_for_one(served: Serving, engine: FakeEngine) -> None:
+    engine.refusal = "could not choose an IP address to advertise since this system has multiple addresses"
+    with pytest.raises(DockerError, match="could not choose") as told:
+        manager(served, Settings()).ensure()
+    assert "docker.advertise" in told.value.hint
+
+
 def test_a_docker_that_is_restarted_is_found_again(served: Serving, engine: FakeEngine) -> None:
     one = manager(served)
     one.ensure()
