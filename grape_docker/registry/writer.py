@@ -122,7 +122,7 @@ def _start(program: str, config: Path, log: Path) -> subprocess.Popen[bytes]:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
-                umask=0o007,
+                umask=0o002,  # the folder of all is the group's; the registry that hands them out is not in it
                 start_new_session=True,
             )
         except FileNotFoundError:
