@@ -9,9 +9,10 @@ import termios
 
 import click
 
-from grapecli import asking, exits, working
+from grapecli import exits, working
 from grapecli.frame import Command, pass_session
 from grapecli.images import complete_images
+from graped.terminal import asking
 from graped.terminal.failure import Refused
 from graped.terminal.session import Session
 

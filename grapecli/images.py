@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from grapecli import asking, times
+from grapecli import times
 from grapecli.fold import fold
 from grapecli.frame import Group, pass_session
 from grapecli.working import amount
-from graped.terminal import table
+from graped.terminal import asking, table
 from graped.terminal.nodesets import COMPLETION_S
 from graped.terminal.session import REMOVE_S, Session
 

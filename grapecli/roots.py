@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from grapecli import asking, working
+from grapecli import working
 from grapecli.frame import Command, join, nodes_argument, pass_session
 from grapecli.images import complete_images
+from graped.terminal import asking
 from graped.terminal.session import Session
 
 STRATEGIES = ("auto", "overlay", "btrfs", "reflink", "copy", "ephemeral", "default")

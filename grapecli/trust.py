@@ -7,10 +7,10 @@ import sys
 import click
 
 from grapecli import exits, working
-from grapecli.asking import ask
 from grapecli.fold import fold
 from grapecli.frame import Command, join, nodes_argument, pass_session
 from graped.terminal import table
+from graped.terminal.asking import ask
 from graped.terminal.failure import Refused
 from graped.terminal.session import Session
 

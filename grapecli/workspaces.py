@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from grapecli import asking, working
+from grapecli import working
 from grapecli.frame import Group, pass_session
-from graped.terminal import table
+from graped.terminal import asking, table
 from graped.terminal.session import REMOVE_S, Session
 
 _id = click.argument("number", metavar="ID")

@@ -46,7 +46,7 @@ def look(session: Session) -> Now:
     runs = daemon_runs(session.room)
     return Now(
         settings=session.settings,
-        rack=rack.snapshot(session.client, guard.holds(session.client)),
+        rack=rack.snapshot(session.client(), guard.holds(session.client())),
         swarm=swarm(session),
         known=keeping.load_known(session.room),
         status=keeping.load_status(session.room) if runs else {},

@@ -1,15 +1,8 @@
-"""Exit codes: part of the interface, the same as those of grapecli, and listed in ``grape_docker --help``."""
+"""The exit codes of ``grape_docker``, as its help lists them."""
 
 from __future__ import annotations
 
-OK = 0
-FAILED = 1
-USAGE = 2
-UNREACHABLE = 3
-ACCESS_DENIED = 4
-TIMED_OUT = 5
-CONFLICT = 6
-INTERRUPTED = 130
+from graped.terminal.exits import ACCESS_DENIED, CONFLICT, FAILED, INTERRUPTED, OK, TIMED_OUT, UNREACHABLE, USAGE
 
 TABLE = (
     (OK, "done"),
@@ -21,27 +14,3 @@ TABLE = (
     (CONFLICT, "not possible now: e.g. the node is up, another daemon runs, a foreign swarm"),
     (INTERRUPTED, "Ctrl-C"),
 )
-
-_USAGE = ("bad_request", "no_target", "bad_nodeset", "unknown_node", "not_found", "refused", "usage")
-_USAGE_OF_IMAGES = ("bad_image_name", "bad_image_file")
-_OF_SWARM = ("foreign_swarm", "not_manager", "swarm_locked", "address_missing")
-_OF_ERROR = {
-    **dict.fromkeys(_USAGE + _USAGE_OF_IMAGES, USAGE),
-    **dict.fromkeys(_OF_SWARM, CONFLICT),
-    "unreachable": UNREACHABLE,
-    "docker_unreachable": UNREACHABLE,
-    "access_denied": ACCESS_DENIED,
-    "docker_denied": ACCESS_DENIED,
-    "timed_out": TIMED_OUT,
-    "socket_in_use": CONFLICT,
-    "interrupted": INTERRUPTED,
-}
-
-
-def of_error(code: str, http_status: int = 0) -> int:
-    """Tell the exit code of an error by its stable code; of a code that is not known here by its HTTP status."""
-    if code in _OF_ERROR:
-        return _OF_ERROR[code]
-    if http_status == 409:
-        return CONFLICT
-    return USAGE if 400 <= http_status < 500 else FAILED

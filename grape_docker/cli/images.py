@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import click
 
 from grape_docker.cli.frame import Command, Group, pass_session
 from grape_docker.cli.session import Session
+from graped.terminal.asking import confirm
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def place_of(session: Session) -> Place:
 
 def engine_of(session: Session) -> Engine:
     """Return the master's Docker."""
-    from grape_docker.swarm.engine import DEFAULT_URL, Engine
+    from grape_docker.swarm.engine import Engine
 
-    return Engine(session.docker or os.environ.get("DOCKER_HOST") or DEFAULT_URL)
+    return Engine(session.docker_url)
 
 
 @image.command("push", cls=Command)
@@ -81,7 +81,7 @@ def list_images(session: Session) -> None:
 
 @image.command("rm", cls=Command)
 @click.argument("names", metavar="NAME[:TAG]...", nargs=-1, required=True)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @pass_session
 def rm(session: Session, names: tuple[str, ...], yes: bool) -> None:
     """Remove images from the registry, and what only they needed. Nodes that run them go on."""
@@ -92,13 +92,14 @@ def rm(session: Session, names: tuple[str, ...], yes: bool) -> None:
 
     place = place_of(session)
     wanted = tuple(parse(name, registry=read_address(place).text) for name in names)
-    if not yes:
-        _confirm([name.short for name in wanted])
+    what = f"{', '.join(name.short for name in wanted)} will be removed from the registry"
+    confirm(session, what, ["nodes that do not have it cannot start it any more"], "Remove?", yes=yes)
     remove(place, wanted, SubprocessRunner())
     if session.json:
         session.print_json([name.short for name in wanted])
 
 
+<<<<<<< HEAD
 @image.command("prune", cls=Command)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @pass_session
@@ -138,6 +139,8 @@ def _confirm(names: list[str]) -> None:
     click.confirm(f"{what}. Go on?", err=True, abort=True)
 
 
+=======
+>>>>>>> e498ee2 (grape_docker's command line stands on graped/terminal, too; bash completes its node sets)
 def _of_pushed(one: Pushed) -> dict[str, object]:
     return {
         "name": one.name,

@@ -64,7 +64,7 @@ def _configured(session: Session) -> Address:
     from grape_docker.registry.errors import RegistryError
     from grape_docker.registry.place import Address
 
-    settings = configured(session.client)
+    settings = configured(session.client())
     if not settings.advertise:
         raise RegistryError(
             "nobody knows at which address nodes reach the master",

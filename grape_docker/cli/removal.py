@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from grape_docker.cli.cluster import look
@@ -11,7 +9,8 @@ from grape_docker.cli.frame import Command, join, nodes_argument, pass_session
 from grape_docker.cli.session import Session
 from grape_docker.model import Health, SwarmNode
 from graped.api.folding import fold
-from graped.errors import Conflict, GrapeError
+from graped.errors import Conflict
+from graped.terminal.asking import confirm
 
 
 class StillUp(Conflict):
@@ -19,13 +18,6 @@ class StillUp(Conflict):
 
     code = "node_up"
     title = "The node is in the swarm"
-
-
-class Refused(GrapeError):
-    """A confirmation was refused, or nobody could be asked."""
-
-    code = "refused"
-    title = "Nothing was done"
 
 
 @click.command("rm", cls=Command)
@@ -45,8 +37,8 @@ def rm(session: Session, nodeset: tuple[str, ...], force: bool, yes: bool) -> No
     if up and not force:
         hint = "Switch it off first (grapecli power off), or --force."
         raise StillUp(f"{fold(up)} {'is' if len(up) == 1 else 'are'} not down", hint=hint)
-    if up and not yes:
-        _confirm(f"The tasks on {fold(up)} die. Remove?")
+    if up:
+        confirm(session, f"The tasks on {fold(up)} die", [], "Remove?", yes=yes)
     removed = {name: _remove(session, found) for name, found in entries.items()}
     gone = [name for name, ids in removed.items() if ids]
     if session.json:
@@ -60,11 +52,3 @@ def rm(session: Session, nodeset: tuple[str, ...], force: bool, yes: bool) -> No
 def _remove(session: Session, entries: tuple[SwarmNode, ...]) -> list[str]:
     """Remove entries; return the ids of those that were there."""
     return [one.id for one in entries if session.manager.remove(one.id, force=one.state is not Health.DOWN)]
-
-
-def _confirm(question: str) -> None:
-    """Ask. Raises: Refused."""
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
-        raise Refused("nobody can be asked here", hint="--yes does it without asking.")
-    if not click.confirm(question, err=True):
-        raise Refused("not confirmed")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from typing import Any
 
 import click
@@ -14,8 +13,11 @@ from grape_docker.core import drain
 from grape_docker.core.reconcile import reconcile
 from grape_docker.model import NodeFact, SwarmNode, Trouble
 from graped.api.folding import fold
+from graped.terminal import table
+from graped.terminal.paint import Paint
 
-HEAD = ("NODES", "POWER", "STAGE", "SWARM", "AVAILABILITY", "ROLE", "TASKS", "NOW")
+HEAD = ("nodes", "power", "stage", "swarm", "availability", "role", "tasks", "now")
+STYLES = {"on": "green", "up": "green", "ready": "green", "down": "red", "lost": "red", "unknown": "yellow"}
 
 
 @click.command("status", cls=Command)
@@ -28,7 +30,7 @@ def status(session: Session) -> None:
     if session.json:
         session.print_json(found)
         return
-    session.print("\n".join(lines(found)))
+    session.print("\n".join(lines(found, session.paint())))
 
 
 def describe(now: Now, tasks: Any) -> dict[str, Any]:
@@ -54,7 +56,7 @@ def describe(now: Now, tasks: Any) -> dict[str, Any]:
     }
 
 
-def lines(found: dict[str, Any]) -> list[str]:
+def lines(found: dict[str, Any], paint: Paint) -> list[str]:
     """Lay it out for people: nodes that are alike share a line."""
     swarm = f"swarm {found['swarm']}" if found["swarm"] else "no swarm"
     managers = f", managers {fold(found['managers'])}" if found["managers"] else ""
@@ -62,11 +64,13 @@ def lines(found: dict[str, Any]) -> list[str]:
     alike: dict[tuple[str, ...], list[str]] = {}
     for node in found["nodes"]:
         alike.setdefault(_row(node), []).append(node["name"])
-    rows = [HEAD, *((fold(names), *row) for row, names in alike.items())]
-    told = [f"{swarm}: {found['entries']} entries{managers}; {runs}", "", *_table(rows)]
+    rows: list[tuple[table.Cell, ...]] = [
+        (fold(names), *((word, STYLES.get(word, "")) for word in row)) for row, names in alike.items()
+    ]
+    told = [f"{swarm}: {found['entries']} entries{managers}; {runs}", "", *table.lines(HEAD, rows, paint)]
     for one in found["troubles"]:
         hint = f" (hint: {one['hint']})" if one["hint"] else ""
-        told.append(f"{one['name'] or 'swarm'}: {one['message']}{hint}")
+        told.append(f"{paint(one['name'] or 'swarm', 'red')}: {one['message']}{hint}")
     return told
 
 
@@ -89,12 +93,6 @@ def _node(node: NodeFact, own: SwarmNode | None, tasks: int, doing: str) -> dict
 def _row(node: dict[str, Any]) -> tuple[str, ...]:
     words = [node["power"], node["stage"], node["state"], node["availability"], node["role"]]
     return (*(str(word) if word is not None else "-" for word in words), str(node["tasks"]), node["now"])
-
-
-def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    for row in rows:
-        yield "  ".join(word.ljust(width) for word, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _trouble(trouble: Trouble) -> dict[str, Any]:

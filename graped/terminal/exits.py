@@ -39,6 +39,8 @@ _OF_ERROR = {
     "no_space": CONFLICT,
     "stopping": CONFLICT,
     "bad_image": FAILED,
+    "bad_image_file": USAGE,
+    "bad_image_name": USAGE,
     "server": FAILED,
     "not_readable": USAGE,
     "interrupted": INTERRUPTED,

@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from graped.errors import GrapeError
+from graped.errors import Conflict, GrapeError
 from graped.terminal import exits
 from graped.terminal.paint import Paint
 
@@ -41,7 +41,8 @@ def tell(error: GrapeError, as_json: bool, program: str) -> int:
         _print_json(code=error.code, title=title, detail=error.detail, hint=error.hint, **extra)
     else:
         _print(program, title, error.detail, problems, error.hint)
-    return exits.of_error(error.code, int(getattr(error, "status", 0) or 0))
+    status = 409 if isinstance(error, Conflict) else int(getattr(error, "status", 0) or 0)
+    return exits.of_error(error.code, status)
 
 
 def tell_usage(error: click.ClickException, as_json: bool, program: str) -> int:
