@@ -1,4 +1,4 @@
-"""``apply --swarm --registry``: grape_docker manages a swarm, images come from here; ``revert`` takes all of it back."""
+"""``apply --swarm --registry``: grape_docker manages a swarm, images come from here; ``revert`` takes it all back."""
 
 from __future__ import annotations
 
