@@ -10,6 +10,7 @@ from grape_docker.registry.errors import NoRegistry, RegistryError
 from graped.files import write_atomic
 
 STATE_DIR = Path("/var/lib/grape-docker")
+DATA_MODE = 0o2770  # what one member of the group writes the others may change
 PREPARE_HINT = "Set docker.registry = true and start it: systemctl start grape-registry."
 
 

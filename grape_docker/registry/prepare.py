@@ -12,11 +12,10 @@ from pathlib import Path
 from grape_docker.registry import certificates, configuration
 from grape_docker.registry.certificates import Pair
 from grape_docker.registry.errors import RegistryError
-from grape_docker.registry.place import Address, Place, write_address
+from grape_docker.registry.place import DATA_MODE, Address, Place, write_address
 from graped.files import write_atomic
 
 GROUP = "docker"
-DATA_MODE = 0o2770  # what one member of the group writes the others may change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

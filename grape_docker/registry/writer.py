@@ -21,7 +21,7 @@ import bcrypt
 
 from grape_docker.registry import configuration
 from grape_docker.registry.errors import NoRegistry, RegistryError
-from grape_docker.registry.place import PREPARE_HINT, Place
+from grape_docker.registry.place import DATA_MODE, PREPARE_HINT, Place
 from graped.files import write_atomic
 from graped.runner import Runner
 
@@ -61,6 +61,19 @@ def writing(place: Place, *, program: str = PROGRAM) -> Iterator[Writer]:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+            share(place)
+
+
+def share(place: Place) -> None:
+    """Let the group write into the folders that are ours: docker-registry makes some of them 0755, whatever the umask.
+
+    What another user's push leaves so, if it is killed, that user's next one or root's puts right.
+    """
+    user = os.geteuid()
+    for _, _, _, folder in os.fwalk(place.data):
+        status = os.fstat(folder)
+        if user in (0, status.st_uid) and status.st_mode & DATA_MODE != DATA_MODE:
+            os.fchmod(folder, DATA_MODE)
 
 
 def sweep(place: Place, runner: Runner, *, program: str = PROGRAM) -> None:

@@ -121,6 +121,16 @@ def test_nobody_but_the_master_writes(registry: Address, place: Place) -> None:
         requests.get(f"http://{target.host}/v2/", timeout=10)
 
 
+def test_what_one_member_of_the_group_pushed_others_may_change(
+    registry: Address, place: Place, served: Serving, engine: FakeEngine
+) -> None:
+    hold(engine, "one", "app:1")
+    push(place, served, "app:1")
+    folders = [path for path in (place.data, *place.data.rglob("*")) if path.is_dir()]
+    assert {path.stat().st_mode & 0o7777 for path in folders} == {0o2770}
+    assert {path.stat().st_mode & 0o077 for path in place.data.rglob("*") if path.is_file()} == {0o060}
+
+
 def test_a_tag_goes_and_others_of_the_same_image_stay(
     registry: Address, place: Place, served: Serving, engine: FakeEngine
 ) -> None:
