@@ -92,16 +92,14 @@ def rm(session: Session, names: tuple[str, ...], yes: bool) -> None:
 
     place = place_of(session)
     wanted = tuple(parse(name, registry=read_address(place).text) for name in names)
-    what = f"{', '.join(name.short for name in wanted)} will be removed from the registry"
-    confirm(session, what, ["nodes that do not have it cannot start it any more"], "Remove?", yes=yes)
+    _confirm(session, [name.short for name in wanted], yes=yes)
     remove(place, wanted, SubprocessRunner())
     if session.json:
         session.print_json([name.short for name in wanted])
 
 
-<<<<<<< HEAD
 @image.command("prune", cls=Command)
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", "-y", is_flag=True, help="Do not ask.")
 @pass_session
 def prune(session: Session, yes: bool) -> None:
     """Remove images that no tag leads to any more, because it was pushed again.
@@ -119,8 +117,7 @@ def prune(session: Session, yes: bool) -> None:
     found = stale(place, keep)
     names = [f"{one.path}@sha256:{one.digest}" for one in found]
     if found:
-        if not yes:
-            _confirm(names)
+        _confirm(session, names, yes=yes)
         remove_stale(place, found, keep, SubprocessRunner())
     if session.json:
         session.print_json(names)
@@ -131,16 +128,11 @@ def prune(session: Session, yes: bool) -> None:
         session.note("Every image has a tag, or a service that runs it.")
 
 
-def _confirm(names: list[str]) -> None:
-    """Ask at the terminal; without one nothing is done."""
-    what = f"{', '.join(names)} will be removed from the registry; nodes that do not have it cannot start it any more"
-    if not sys.stdin.isatty():
-        raise click.UsageError(f"{what}. There is no terminal to ask at: add --yes.")
-    click.confirm(f"{what}. Go on?", err=True, abort=True)
+def _confirm(session: Session, names: list[str], *, yes: bool) -> None:
+    what = f"{', '.join(names)} will be removed from the registry"
+    confirm(session, what, ["nodes that do not have it cannot start it any more"], "Remove?", yes=yes)
 
 
-=======
->>>>>>> e498ee2 (grape_docker's command line stands on graped/terminal, too; bash completes its node sets)
 def _of_pushed(one: Pushed) -> dict[str, object]:
     return {
         "name": one.name,
