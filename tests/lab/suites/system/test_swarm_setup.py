@@ -1,4 +1,4 @@
-"""``apply --swarm --registry``: grape_docker manages a swarm, images come from here; ``revert`` takes it all back."""
+"""``apply --swarm --registry``: a managed swarm, images that come from here; ``revert`` takes all of it back."""
 
 from __future__ import annotations
 
