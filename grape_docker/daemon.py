@@ -31,6 +31,7 @@ from graped.notify import Notifier
 
 log = logging.getLogger("grape_docker")
 
+PATIENCE_S = 15.0  # after that it ends whatever it waits for
 SETTLE_S = 5.0  # a join that is going on is given so long at the end
 
 
@@ -81,7 +82,7 @@ def _serve(options: Options) -> int:
         once=options.once,
     )
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: inbox.put(Stop()))
+        signal.signal(number, lambda *_: _stop(inbox))
     if not options.once:
         listening.start(inbox, client, manager, stop)
     try:
@@ -91,6 +92,14 @@ def _serve(options: Options) -> int:
         notifier.send("STOPPING=1")
         loop.close(SETTLE_S)
         log.info("stopped; the swarm goes on as it is")
+
+
+def _stop(inbox: Inbox) -> None:
+    """Ask for the end. A Docker that does not answer keeps it no longer than that: all that matters is on disk."""
+    inbox.put(Stop())
+    patience = threading.Timer(PATIENCE_S, os._exit, (0,))
+    patience.daemon = True
+    patience.start()
 
 
 @contextmanager

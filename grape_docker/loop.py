@@ -31,6 +31,7 @@ log = logging.getLogger("grape_docker")
 
 TICK_S = 5.0  # the longest sleep: systemd's watchdog and the guard's lease need a sign of life
 LEAST_S = 0.1  # the shortest sleep that is no wait for a message: whatever the reason, never a busy loop
+SETTLED_S = 2.0  # --once: nothing came of what was done for so long
 BUG_S = 5.0  # pause after a mistake of ours
 JUMP_S = 60.0  # a wall clock that moved so far by itself has been set
 
@@ -73,6 +74,9 @@ class Loop:
         self._working: dict[str, str] = {}
         self._registered = False
         self._stopping = False
+        self._deaf = False
+        self._given_up: set[str] = set()  # --once: one attempt a node
+        self._worked = float("-inf")  # when something was done last (monotonic s)
         self._offset = wall() - monotonic()
 
     # --- running ----------------------------------------------------------------------------------------
@@ -97,7 +101,10 @@ class Loop:
                 log.exception("a mistake of grape_docker; it goes on in %g s", BUG_S)
                 until, quiet = self._monotonic() + BUG_S, False
             if self._once and quiet:
-                return 1 if self._teller.troubles else 0
+                if self._monotonic() > self._worked + SETTLED_S:
+                    return 1 if self._teller.troubles else 0
+                self._eyes.stale_swarm()  # e.g. labels, once an entry is ready
+                until = min(until, self._monotonic() + RETRY_S / 4)
             self._notifier.alive()
 
     def close(self, timeout_s: float) -> None:
@@ -132,8 +139,12 @@ class Loop:
         match told.kind:
             case "lost":
                 log.warning("graped is not heard any more: %s", told.message)
+                self._deaf = True
                 return
             case "connected" | "daemon.started":
+                if self._deaf:
+                    log.info("graped is heard again")
+                    self._deaf = False
                 self._registered = False
                 self._drains.stale()
                 self._eyes.stale_settings()
@@ -148,6 +159,7 @@ class Loop:
         """Take the end of a node's work: what it told, what went wrong."""
         self._workshop.finished(done.name)
         self._working.pop(done.name, None)
+        self._worked = self._monotonic()
         self._eyes.stale_swarm()
         for line in done.lines:
             log.info("%s: %s", done.name, line)
@@ -157,6 +169,8 @@ class Loop:
             return  # the master itself, or a node that is not configured any more
         now = self._wall()
         if done.trouble is not None:
+            if self._once:
+                self._given_up.add(done.name)
             self._known = memory.failed(self._known, node, done.trouble, self._eyes.settings, now, lasting=done.lasting)
         elif done.own_id is not None:
             self._known = memory.joined(self._known, node, done.own_id, now)
@@ -200,6 +214,8 @@ class Loop:
         """Start work on every node that has something to be done and is not worked on."""
         by_name: dict[str, list[Action]] = {}
         for action in actions:
+            if action.name in self._given_up:
+                continue
             by_name.setdefault(action.name, []).append(action)
         now = Situation(settings=sight.settings, swarm=sight.swarm)
         started = False
