@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from graped.errors import GrapeError
 log = logging.getLogger("grape_docker")
 
 SWARM_S = 30.0  # Docker's events tell of every change; a look now and then finds what they left out
+UNSURE_S = 1.0  # graped takes without an event what it finds when it starts: nodes of which it knows nothing yet
 RETRY_S = 2.0  # a side that does not answer is asked again after so long, or when it is heard of
 
 
@@ -43,6 +45,7 @@ class Eyes:
         self._founded = False
         self._told_of = ""
         self._swarm_at = 0.0
+        self._rack_at = 0.0
         self._again: dict[str, float] = {}
         self._guarded: frozenset[str] = frozenset()
         self.failures: dict[str, GrapeError] = {}  # by side: graped, docker
@@ -68,6 +71,8 @@ class Eyes:
         """Look at what is stale; what our guard holds is not in it. None: a side is silent; see ``failures``."""
         if self._monotonic() >= self._swarm_at + SWARM_S:
             self._swarm = None
+        if self._monotonic() >= self._rack_due:
+            self._rack = None
         self._try("graped", self._look_at_graped)
         if self.settings is not None:
             self._try("docker", self._look_at_docker)
@@ -107,12 +112,19 @@ class Eyes:
         """When to look again by itself (monotonic s)."""
         asked = ("graped", "docker") if self.settings is not None else ("graped",)
         again = [self._again[side] for side in asked if side in self._again]
-        return min(again, default=self._swarm_at + SWARM_S)
+        return min(min(again, default=self._swarm_at + SWARM_S), self._rack_due)
+
+    @property
+    def _rack_due(self) -> float:
+        """When to read the rack again though nothing was heard."""
+        unsure = any(one.power == "on" and one.stage is None and one.trusted for one in self._nodes.values())
+        return self._rack_at + UNSURE_S if unsure else math.inf
 
     def _look_at_graped(self) -> None:
         if self.settings is None:
             self.settings = self._manager.settings = rack.settings(self._client)
         if self._rack is None:
+            self._rack_at = self._monotonic()
             snapshot = rack.snapshot(self._client)
             elastic = self.settings.elastic
             self._names = rack.expand(self._client, elastic.nodes) if elastic.active else ()
