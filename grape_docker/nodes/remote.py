@@ -82,7 +82,7 @@ def opened(endpoint: Endpoint, key: Path, log_in: Connect = log_in) -> Iterator[
         with log_in(endpoint, key) as session:
             yield Remote(endpoint, session)
     except GrapeError as error:
-        raise of_ssh(error) from error
+        raise of_ssh(error, endpoint.name) from error
 
 
 def said(error: CommandFailed) -> str:

@@ -53,7 +53,7 @@ _LASTING = frozenset({Code.HOST_KEY, Code.UNTRUSTED, Code.SSH_DENIED})
 _BY_CODE = {str(code): code for code in Code}
 
 
-def of_ssh(error: GrapeError) -> NodeTrouble:
-    """Say what went wrong with SSH, or with a command over it, as trouble of the node. Pure."""
+def of_ssh(error: GrapeError, name: str) -> NodeTrouble:
+    """Say what went wrong with SSH, or with a command over it, as trouble of the node of this name. Pure."""
     code = _BY_CODE.get(error.code, Code.BROKEN)
-    return NodeTrouble(code, error.detail, hint=error.hint, lasting=code in _LASTING)
+    return NodeTrouble(code, error.detail.removeprefix(f"{name}: "), hint=error.hint, lasting=code in _LASTING)

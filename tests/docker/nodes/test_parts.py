@@ -102,9 +102,10 @@ def test_what_docker_refuses_has_a_code() -> None:
 
 
 def test_ssh_keeps_its_codes() -> None:
-    assert of_ssh(HostKeyChanged("x")).lasting
-    assert of_ssh(SshTimeout("x")).code is Code.SSH_TIMEOUT
-    assert of_ssh(CommandFailed("x")).code is Code.BROKEN
+    assert of_ssh(HostKeyChanged("a: another key", node="a"), "a").lasting
+    assert of_ssh(HostKeyChanged("a: another key", node="a"), "a").message == "another key"
+    assert of_ssh(SshTimeout("x"), "a").code is Code.SSH_TIMEOUT
+    assert of_ssh(CommandFailed("x"), "a").code is Code.BROKEN
     codes = set(map(str, Code))
     assert {kind.code for kind in SshError.__subclasses__()} <= codes
 
