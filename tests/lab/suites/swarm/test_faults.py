@@ -235,12 +235,10 @@ def test_graped_that_is_restarted_is_heard_again(crowd: Crowd, node: Slave) -> N
 
 def test_a_registry_that_is_down_keeps_no_node_out(crowd: Crowd, node: Slave) -> None:
     with configured(crowd, docker_key("registry = true")):
-        assert not crowd.machine.attempt("systemctl", "start", "grape-registry").returncode, (
-            crowd.machine.journal("grape-registry")
-        )
+        crowd.machine.do("systemctl", "start", "grape-registry")
         put_out(crowd, node)
         healed(crowd)
-        assert node.path("/etc/docker/certs.d").glob("*/ca.crt"), "it trusts the registry"
+        assert list(node.path("/etc/docker/certs.d").glob("*/ca.crt")), "it trusts the registry"
         assert "registry-mirrors" in node.path("/etc/docker/daemon.json").read_text()
         crowd.machine.do("systemctl", "stop", "grape-registry")
         put_out(crowd, node)
