@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -36,6 +37,8 @@ from graped.api.client import Client
 from graped.errors import GrapeError, NotFound
 
 log = logging.getLogger("grape_docker")
+
+DROP_TRIES, DROP_S = 60, 0.5  # three heartbeats of the default, and more
 
 Tell = Callable[[str], None]
 
@@ -143,14 +146,21 @@ class Hands:
             rack.install_key(self._client(), [action.name])
             joined = self._join(where, self._key, invite, now.settings, tell)
         if joined.replaced and joined.replaced != joined.node_id:
-            self._drop(joined.replaced)
+            self._drop(joined.replaced, action.name, now.swarm)
         return joined
 
-    def _drop(self, node_id: str) -> None:
-        """Remove the entry that a node has just left; the managers may not have seen yet that it is down."""
-        try:
-            self._manager.remove(node_id)
-        except DockerError:
+    def _drop(self, node_id: str, name: str, swarm: Swarm) -> None:
+        """Remove the entry that a node says it has just left.
+
+        A node is not believed about entries of other names: those go only when the managers see that they are down.
+        """
+        own = any(one.id == node_id and one.hostname == name for one in swarm.nodes)
+        for _ in range(0 if own else DROP_TRIES):
+            with contextlib.suppress(DockerError):
+                self._manager.remove(node_id)
+                return
+            time.sleep(DROP_S)
+        if own:
             self._manager.remove(node_id, force=True)
 
     def _invite(self, now: Situation, *, fresh: bool) -> Invite:

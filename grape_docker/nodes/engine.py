@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import queue
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 import docker
 import requests
@@ -18,6 +18,7 @@ from docker.constants import DEFAULT_DOCKER_API_VERSION
 from docker.utils import compare_version
 from requests.adapters import HTTPAdapter
 
+from grape_docker.nodes.trouble import plain
 from grape_docker.nodes.values import Engine
 from graped.errors import SshError
 
@@ -83,7 +84,9 @@ def info(api: NodeApi) -> Engine:
     try:
         answer = api.get(f"{BASE}/info", timeout=INFO_S)
         answer.raise_for_status()
-        said = cast("dict[str, Any]", answer.json())
+        said = answer.json()
+        if not isinstance(said, dict):
+            raise ValueError("its answer is no object")
     except (requests.RequestException, OSError, ValueError) as error:
         silent = isinstance(error, requests.Timeout)
         raise NoAnswer(f"Docker does not answer: {cause(error)}", silent=silent) from error
@@ -94,22 +97,30 @@ def info(api: NodeApi) -> Engine:
 
 def engine_of(said: dict[str, Any], api_version: str) -> Engine:
     """Read Docker's answer to /info. Pure. Source: Docker Engine API, SystemInfo and SwarmInfo."""
-    swarm: dict[str, Any] = said.get("Swarm") or {}
+    swarm = _object(said.get("Swarm"))
+    managers = swarm.get("RemoteManagers")
     return Engine(
-        version=str(said.get("ServerVersion", "")),
+        version=_word(said, "ServerVersion"),
         api_version=api_version,
-        driver=str(said.get("Driver", "")),
-        name=str(said.get("Name", "")),
+        driver=_word(said, "Driver"),
+        name=_word(said, "Name"),
         memory_limits=bool(said.get("MemoryLimit", True)),
-        warnings=tuple(map(str, said.get("Warnings") or ())),
-        swarm_state=str(swarm.get("LocalNodeState") or "inactive"),
-        swarm_error=str(swarm.get("Error") or ""),
-        node_id=str(swarm.get("NodeID") or ""),
-        node_address=str(swarm.get("NodeAddr") or ""),
+        swarm_state=_word(swarm, "LocalNodeState") or "inactive",
+        swarm_error=_word(swarm, "Error"),
+        node_id=_word(swarm, "NodeID"),
+        node_address=_word(swarm, "NodeAddr"),
         manager=bool(swarm.get("ControlAvailable")),
-        managers=tuple(str(one.get("Addr", "")) for one in swarm.get("RemoteManagers") or ()),
-        cluster_id=str((swarm.get("Cluster") or {}).get("ID") or ""),
+        managers=tuple(_word(_object(one), "Addr") for one in (managers if isinstance(managers, list) else ())),
+        cluster_id=_word(_object(swarm.get("Cluster")), "ID"),
     )
+
+
+def _object(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _word(values: dict[str, Any], key: str) -> str:
+    return plain(str(values.get(key) or ""))
 
 
 def cause(error: BaseException) -> str:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
+from grape_docker.nodes.trouble import plain
 from grape_docker.nodes.values import Folder, Machine
 
 FULL: Final = 1 << 62  # bytes free where nothing was said: a check for room must not fail on a strange df
+_NUMBER: Final = re.compile(r"[0-9]{1,12}(\.[0-9]{1,12})?", re.ASCII)
+_STAT: Final = re.compile(r"([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,20}) ([0-9]{1,20}) (.{1,40})", re.ASCII)
 _CERT: Final = "cert"
 
 
@@ -14,14 +18,14 @@ def machine_of(text: str, *, asked: float, answered: float) -> Machine:
     """Read the script's lines. ``asked`` and ``answered`` are our clock in Unix seconds around it."""
     facts, cert = _split(text)
     return Machine(
-        hostname=facts.get("hostname", ""),
-        uid=int(facts.get("uid") or -1),
+        hostname=plain(facts.get("hostname", "")),
+        uid=int(_number(facts.get("uid", ""), -1)),
         architecture=facts.get("arch", ""),
-        skew_s=float(facts.get("now") or asked) - (asked + answered) / 2,
+        skew_s=_number(facts.get("now", ""), asked) - (asked + answered) / 2,
         skew_error_s=(answered - asked) / 2,
         docker=facts.get("docker") == "1",
-        service=facts.get("service", ""),
-        data=_folder(facts.get("data", ""), facts.get("fs", "")),
+        service=plain(facts.get("service", "")),
+        data=_folder(plain(facts.get("data", "")), facts.get("fs", "")),
         volume=facts.get("volume") == "1",
         cgroup_memory=facts.get("cgroup_memory") != "0",
         addresses=tuple(facts.get("addresses", "").split()),
@@ -43,7 +47,7 @@ def swarm_id_of(cert_pem: str) -> str:
         )
     except ValueError:
         return ""
-    return str(name.value)
+    return plain(str(name.value))
 
 
 def _split(text: str) -> tuple[dict[str, str], str]:
@@ -59,12 +63,14 @@ def _split(text: str) -> tuple[dict[str, str], str]:
 
 def _folder(path: str, words: str) -> Folder:
     """Read what stat -f gave: free blocks, block size, free inodes, inodes, kind."""
-    match words.split():
-        case [blocks, size, free, inodes, *kind]:
-            return Folder(
-                path=path,
-                kind=" ".join(kind),
-                free_bytes=int(blocks) * int(size),
-                free_inodes=int(free) if int(inodes) else None,
-            )
-    return Folder(path=path, kind="", free_bytes=FULL)
+    found = _STAT.fullmatch(words)
+    if found is None:
+        return Folder(path=path, kind="", free_bytes=FULL)
+    blocks, size, free, inodes = map(int, found.groups()[:4])
+    return Folder(path=path, kind=plain(found[5]), free_bytes=blocks * size, free_inodes=free if inodes else None)
+
+
+def _number(word: str, otherwise: float) -> float:
+    """Read a number; a date that knows no nanoseconds writes "123.N"."""
+    found = _NUMBER.match(word)
+    return float(found[0]) if found else otherwise

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from graped.errors import GrapeError
 
+_SHOWN_CHARS = 500
+
 
 class Code(StrEnum):
     """What is the matter with a node. Part of what ``grape_docker status --json`` says: never renamed."""
@@ -44,9 +46,15 @@ class NodeTrouble(Exception):
     def __init__(self, code: Code, message: str, *, hint: str = "", lasting: bool = False) -> None:
         super().__init__(message)
         self.code = code
-        self.message = message
+        self.message = plain(message)
         self.hint = hint
         self.lasting = lasting
+
+
+def plain(text: str) -> str:
+    """Make one line of what a node said, without what a terminal would obey, and not without end. Pure."""
+    words = "".join(char if char.isprintable() else " " for char in text[: 4 * _SHOWN_CHARS]).split()
+    return " ".join(words)[:_SHOWN_CHARS]
 
 
 _LASTING = frozenset({Code.HOST_KEY, Code.UNTRUSTED, Code.SSH_DENIED})

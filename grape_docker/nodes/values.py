@@ -66,7 +66,6 @@ class Engine:
     driver: str  # "overlay2"
     name: str  # its host name, as the swarm will show it
     memory_limits: bool
-    warnings: tuple[str, ...] = ()
     swarm_state: str = "inactive"  # inactive, pending, active, error, locked
     swarm_error: str = ""
     node_id: str = ""

@@ -15,6 +15,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
+from hypothesis import given, settings
+from hypothesis import strategies as some
 
 from grape_docker.nodes import clock, facts, install, storage, swarming, trusting
 from grape_docker.nodes.engine import engine_of
@@ -24,6 +26,19 @@ from grape_docker.nodes.values import Folder
 from grape_docker.registry.place import Address
 from grape_docker.registry.trust import Trust
 from graped.errors import CommandFailed, HostKeyChanged, SshError, SshTimeout
+
+KEYS = [
+    "Swarm",
+    "RemoteManagers",
+    "Cluster",
+    "ID",
+    "Addr",
+    "NodeID",
+    "Error",
+    "LocalNodeState",
+    "Driver",
+    "MemoryLimit",
+]
 
 
 def test_the_look_works_on_a_real_machine() -> None:
@@ -63,6 +78,34 @@ def test_what_was_not_said_hinders_nothing() -> None:
     machine = facts.machine_of("", asked=5.0, answered=7.0)
     storage.check_room(machine.data)
     assert (machine.cgroup_memory, machine.docker, machine.skew_s) == (True, False, 0.0 - 1.0)
+
+
+@settings(max_examples=200)
+@given(some.text(), some.lists(some.sampled_from(["now", "uid", "fs", "addresses", "cert", "data"])))
+def test_whatever_a_node_says_is_read(text: str, keys: list[str]) -> None:
+    lines = "\n".join(f"{key} {text}" for key in keys)
+    machine = facts.machine_of(f"{lines}\n{text}", asked=1.0, answered=2.0)
+    assert machine.hostname.isprintable()
+
+
+JSON = some.recursive(
+    some.none() | some.booleans() | some.integers() | some.text(max_size=9),
+    lambda inner: some.lists(inner, max_size=3) | some.dictionaries(some.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=200)
+@given(some.dictionaries(some.sampled_from(KEYS), JSON))
+def test_whatever_its_docker_says_is_read(said: dict[str, object]) -> None:
+    found = engine_of(said, "1.41")
+    assert found.swarm_state
+    assert found.swarm_error.isprintable()
+
+
+def test_what_a_node_says_is_one_line_that_no_terminal_obeys() -> None:
+    assert NodeTrouble(Code.BROKEN, "red \x1b[31m alert\n\r" + "x" * 9999).message.startswith("red [31m alert xxx")
+    assert len(NodeTrouble(Code.BROKEN, "x" * 9999).message) == 500
 
 
 def test_inodes_can_be_out_too() -> None:
