@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -15,8 +14,9 @@ from graped.errors import GrapeError
 
 log = logging.getLogger("grape_docker")
 
-SWARM_S = 30.0  # Docker's events tell of every change; a look now and then finds what they left out
-UNSURE_S = 1.0  # graped takes without an event what it finds when it starts: nodes of which it knows nothing yet
+SAFETY_S = 30.0  # events tell of nearly every change; a look now and then finds what they left out
+ECHO_S = 1.0  # after an event: some tell of a change just before it is so, a few changes come without one
+UNSURE_S = 30.0  # so long after graped began: it finds nodes up without an event, and is asked each ECHO_S
 RETRY_S = 2.0  # a side that does not answer is asked again after so long, or when it is heard of
 
 
@@ -45,7 +45,9 @@ class Eyes:
         self._founded = False
         self._told_of = ""
         self._swarm_at = 0.0
+        self._rack_due = 0.0  # when the rack is read again by itself
         self._rack_at = 0.0
+        self._unsure_until = 0.0
         self._again: dict[str, float] = {}
         self._guarded: frozenset[str] = frozenset()
         self.failures: dict[str, GrapeError] = {}  # by side: graped, docker
@@ -53,12 +55,13 @@ class Eyes:
     def stale_settings(self) -> None:
         """Read the configuration, and the rack, again."""
         self.settings = None
-        self._rack = None
-        self._again.pop("graped", None)
+        self._unsure_until = self._monotonic() + UNSURE_S
+        self.stale_rack()
 
     def stale_rack(self) -> None:
-        """Read the rack again."""
+        """Read the rack again: now, and once more a moment later."""
         self._rack = None
+        self._rack_due = self._monotonic() + ECHO_S
         self._again.pop("graped", None)
 
     def stale_swarm(self, *, found: bool = True) -> None:
@@ -69,9 +72,9 @@ class Eyes:
 
     def look(self) -> Sight | None:
         """Look at what is stale; what our guard holds is not in it. None: a side is silent; see ``failures``."""
-        if self._monotonic() >= self._swarm_at + SWARM_S:
+        if self._monotonic() >= self._swarm_at + SAFETY_S:
             self._swarm = None
-        if self._monotonic() >= self._rack_due:
+        if self._monotonic() >= self._due():
             self._rack = None
         self._try("graped", self._look_at_graped)
         if self.settings is not None:
@@ -112,19 +115,23 @@ class Eyes:
         """When to look again by itself (monotonic s)."""
         asked = ("graped", "docker") if self.settings is not None else ("graped",)
         again = [self._again[side] for side in asked if side in self._again]
-        return min(min(again, default=self._swarm_at + SWARM_S), self._rack_due)
+        return min(again, default=min(self._swarm_at + SAFETY_S, self._due()))
 
-    @property
-    def _rack_due(self) -> float:
+    def _due(self) -> float:
         """When to read the rack again though nothing was heard."""
-        unsure = any(one.power == "on" and one.stage is None and one.trusted for one in self._nodes.values())
-        return self._rack_at + UNSURE_S if unsure else math.inf
+        if self._monotonic() < self._unsure_until and any(
+            one.power == "on" and one.stage is None and one.trusted for one in self._nodes.values()
+        ):
+            return min(self._rack_due, self._rack_at + ECHO_S)
+        return self._rack_due
 
     def _look_at_graped(self) -> None:
         if self.settings is None:
             self.settings = self._manager.settings = rack.settings(self._client)
         if self._rack is None:
             self._rack_at = self._monotonic()
+            if self._monotonic() >= self._rack_due:
+                self._rack_due = self._monotonic() + SAFETY_S
             snapshot = rack.snapshot(self._client)
             elastic = self.settings.elastic
             self._names = rack.expand(self._client, elastic.nodes) if elastic.active else ()
