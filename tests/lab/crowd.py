@@ -32,6 +32,7 @@ SECOND_NS: Final = 10**9
 UP_S: Final = 90.0
 SOON_S: Final = 60.0
 PAUSE_S: Final = 0.1
+KILL: Final = "docker ps --quiet | xargs --no-run-if-empty docker kill"
 JOURNAL_CHARS: Final = 6000
 # What is short here is long in earnest: a node is down after three heartbeats, its entry goes after forget_s.
 CONFIG: Final = f"""
@@ -251,14 +252,14 @@ class Crowd:
     def up(self, *names: str) -> None:
         """Have these nodes (all) on and in the swarm, whatever they are now."""
         wanted = names or tuple(self.slaves)
-        off = [name for name in wanted if not self.slaves[name].running]
-        if off:
-            self.power("on", ",".join(off), "--wait")
+        self.power("on", ",".join(wanted), "--wait")
         self.until(lambda: self.ready(*wanted), UP_S, f"{wanted} are ready in the swarm")
 
     def down(self, *names: str) -> None:
         """Have these nodes (all) off, by a clean power-off."""
-        self.power("off", ",".join(names or self.slaves), "--wait")
+        wanted = names or tuple(self.slaves)
+        self.power("off", ",".join(wanted), "--wait")
+        self.until(lambda: not any(self.slaves[name].running for name in wanted), SOON_S, f"{wanted} are off")
 
     # --- waiting, and what went wrong -----------------------------------------------------------------------
 
@@ -296,7 +297,7 @@ class Crowd:
         return found
 
     def tidy(self) -> None:
-        """Have no service, both daemons running, all that is on ready: as the next test wants to find it."""
+        """Have no service and no container, both daemons running, all that is on ready: as the next test wants it."""
         services: Any = self.engine.services
         for service in services.list():
             service.remove()
@@ -305,6 +306,8 @@ class Crowd:
             slave.open_up()
             slave.place.set_link(up=True)
         on = [name for name, slave in self.slaves.items() if slave.running]
+        for machine in (self.machine, *(self.slaves[name] for name in on)):
+            machine.attempt("sh", "-c", KILL)  # who does not end when it is told would keep the next drain waiting
         if on:
             self.until(lambda: self.ready(*on), UP_S, f"{on} are ready again")
 

@@ -9,11 +9,13 @@ import time
 import pytest
 
 from tests.lab.crowd import Crowd
+from tests.lab.slave import Cut
 
 CYCLES = 20
 SEED = os.environ.get("GRAPE_LAB_SEED", "5")
 REPLICAS = 6
 WHOLE_S = 120.0
+CUT_S = 30.0
 
 
 class Story:
@@ -23,34 +25,42 @@ class Story:
         self.crowd = crowd
         self.told: list[str] = []
         self.undrained: list[str] = []
+        self._off: frozenset[str] = frozenset()
         self._random = random.Random(seed)
         self._started = time.monotonic()
 
     def step(self) -> None:
         """Do one thing to one node."""
         name = self._random.choice(list(self.crowd.slaves))
-        if not self.crowd.slaves[name].running:
-            self._do(name, "on")
-        else:
-            self._do(name, self._random.choice(("off", "cut", "cycle", "force")))
+        what = "on" if name in self._off else self._random.choice(("off", "cut", "cycle", "force"))
+        self._off = self._off ^ {name} if what in {"on", "off", "force"} else self._off
+        began = time.monotonic()
+        cut = self._do(name, what)
+        if what in {"off", "cycle"} and cut.containers:
+            self.undrained.append(f"{len(self.told)}: {name} {what}")
+        now = time.monotonic()
+        self.told.append(f"{began - self._started:.1f} {name} {what} {now - began:.1f}")
 
-    def _do(self, name: str, what: str) -> None:
+    def _do(self, name: str, what: str) -> Cut:
+        """Do it, and tell how its power went, if it did."""
         slave = self.crowd.slaves[name]
-        known, began = len(slave.cuts), time.monotonic()
+        known = len(slave.cuts)
         match what:
-            case "on" | "off":
-                self.crowd.power(what, name, "--wait")
+            case "on":
+                self.crowd.power("on", name, "--wait")
+                return Cut(containers=())
+            case "off":
+                self.crowd.power("off", name, "--wait")
             case "force":
                 self.crowd.power("off", name, "--wait", "--force")
             case "cycle":
                 self.crowd.power("cycle", name, "--wait")
             case "cut":  # nobody asked for it: the slot stays on
+                self.crowd.until(lambda: slave.running, CUT_S, f"{name} has begun to boot")
                 slave.power_cut()
                 self.crowd.power("cycle", name, "--wait")
-        if what in {"off", "cycle"} and any(cut.containers for cut in slave.cuts[known:]):
-            self.undrained.append(f"{len(self.told)}: {name} {what}")
-        now = time.monotonic()
-        self.told.append(f"{began - self._started:.1f} {name} {what} {now - began:.1f}")
+        self.crowd.until(lambda: len(slave.cuts) > known, CUT_S, f"{name} has lost its power")
+        return slave.cuts[known]
 
     def __str__(self) -> str:
         return "\n".join(self.told)
@@ -66,9 +76,7 @@ def test_random_cycles_leave_no_phantom(crowd: Crowd, record_property: pytest.Re
     for _ in range(CYCLES):
         story.step()
     cycles_s = time.monotonic() - began
-    off = [name for name, slave in crowd.slaves.items() if not slave.running]
-    if off:
-        crowd.power("on", ",".join(off), "--wait")
+    crowd.power("on", ",".join(crowd.slaves), "--wait")
     crowd.until(crowd.ready, WHOLE_S, f"all are ready after\n{story}")
     whole_s = crowd.until(lambda: crowd.is_whole("six", REPLICAS), WHOLE_S, f"six tasks run after\n{story}")
     assert story.undrained == [], f"died undrained:\n{story}"
