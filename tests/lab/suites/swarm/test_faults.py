@@ -188,7 +188,8 @@ def test_a_node_with_another_host_name_gets_its_own_again(crowd: Crowd, node: Sl
     crowd.until(lambda: not crowd.ready(NAME), TOLD_S, "the swarm has seen the other name")
     healed(crowd)
     assert node.do("hostname").strip() == NAME
-    assert {entry.hostname for entry in crowd.entries()} == {"master", NAME, *OTHERS}, "no entry is left behind"
+    names = {"master", NAME, *OTHERS}
+    crowd.until(lambda: {entry.hostname for entry in crowd.entries()} == names, TOLD_S, "no entry is left behind")
     assert crowd.entries(NAME)[0].id != before.id
 
 
