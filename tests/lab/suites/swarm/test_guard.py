@@ -3,18 +3,39 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
+
+import pytest
 
 from tests.lab.crowd import DAEMON, SOON_S, Crowd
 from tests.lab.served import VENV
+from tests.lab.slave import Slave
 
 SERVICE: Final = "stubborn"
 STUBBORN: Final = ("/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done")  # ends when its grace is over
+KILL_ALL: Final = "docker ps --quiet | xargs --no-run-if-empty docker kill"
 LATE_S: Final = 4.0  # on a machine that has much to do
 
 Record = Callable[[str, object], None]
+
+
+@pytest.fixture(autouse=True)
+def nothing_left(crowd: Crowd) -> Iterator[None]:
+    """Leave no stubborn task to the tests that come after."""
+    yield
+    services: Any = crowd.engine.services
+    for service in services.list():
+        service.remove()
+    for slave in crowd.slaves.values():
+        if slave.running:
+            crowd.until(partial(_is_empty, slave), SOON_S, f"nothing runs on {slave.name}")
+
+
+def _is_empty(slave: Slave) -> bool:
+    return not slave.attempt("sh", "-c", KILL_ALL).returncode and not slave.containers()
 
 
 def loaded(crowd: Crowd, grace_s: float) -> str:
