@@ -10,7 +10,10 @@ from grape_docker.registry.errors import NoRegistry, RegistryError
 from graped.files import write_atomic
 
 STATE_DIR = Path("/var/lib/grape-docker")
-DATA_MODE = 0o2770  # what one member of the group writes the others may change
+DATA_MODE = 0o2770  # of the folder of all images: its owner hands them out, its group fills it, nobody else gets in
+INNER_MODE = (
+    0o2775  # of folders in it: whoever of the group made one, the others change it, and the owner of all reads it
+)
 PREPARE_HINT = "Set docker.registry = true and start it: systemctl start grape-registry."
 
 

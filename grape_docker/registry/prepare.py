@@ -12,7 +12,7 @@ from pathlib import Path
 from grape_docker.registry import certificates, configuration
 from grape_docker.registry.certificates import Pair
 from grape_docker.registry.errors import RegistryError
-from grape_docker.registry.place import DATA_MODE, Address, Place, write_address
+from grape_docker.registry.place import DATA_MODE, INNER_MODE, Address, Place, write_address
 from graped.files import write_atomic
 
 GROUP = "docker"
@@ -78,8 +78,9 @@ def _folders(place: Place) -> None:
     place.folder.mkdir(mode=0o755, parents=True, exist_ok=True)
     for path in (place.data, place.repositories):  # a registry that has no folder at all answers with errors
         path.mkdir(parents=True, exist_ok=True)
-    for path in (place.data, *_between(place.data, place.repositories)):
-        _share(path, DATA_MODE)
+    _share(place.data, DATA_MODE)
+    for path in _between(place.data, place.repositories):
+        _share(path, INNER_MODE)
     descriptor = os.open(place.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o660)
     os.close(descriptor)
     _share(place.lock, 0o660)

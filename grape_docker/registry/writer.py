@@ -21,7 +21,7 @@ import bcrypt
 
 from grape_docker.registry import configuration
 from grape_docker.registry.errors import NoRegistry, RegistryError
-from grape_docker.registry.place import DATA_MODE, PREPARE_HINT, Place
+from grape_docker.registry.place import INNER_MODE, PREPARE_HINT, Place
 from graped.files import write_atomic
 from graped.runner import Runner
 
@@ -70,10 +70,10 @@ def share(place: Place) -> None:
     What another user's push leaves so, if it is killed, that user's next one or root's puts right.
     """
     user = os.geteuid()
-    for _, _, _, folder in os.fwalk(place.data):
+    for above, _, _, folder in os.fwalk(place.data):
         status = os.fstat(folder)
-        if user in (0, status.st_uid) and status.st_mode & DATA_MODE != DATA_MODE:
-            os.fchmod(folder, DATA_MODE)
+        if above != str(place.data) and user in (0, status.st_uid) and status.st_mode & INNER_MODE != INNER_MODE:
+            os.fchmod(folder, INNER_MODE)
 
 
 def sweep(place: Place, runner: Runner, *, program: str = PROGRAM) -> None:

@@ -126,9 +126,10 @@ def test_what_one_member_of_the_group_pushed_others_may_change(
 ) -> None:
     hold(engine, "one", "app:1")
     push(place, served, "app:1")
-    folders = [path for path in (place.data, *place.data.rglob("*")) if path.is_dir()]
-    assert {path.stat().st_mode & 0o7777 for path in folders} == {0o2770}
-    assert {path.stat().st_mode & 0o077 for path in place.data.rglob("*") if path.is_file()} == {0o060}
+    inside = list(place.data.rglob("*"))
+    assert place.data.stat().st_mode & 0o7777 == 0o2770
+    assert {path.stat().st_mode & 0o7777 for path in inside if path.is_dir()} == {0o2775}
+    assert {path.stat().st_mode & 0o7777 for path in inside if path.is_file()} == {0o664}
 
 
 def test_a_tag_goes_and_others_of_the_same_image_stay(
