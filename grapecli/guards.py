@@ -49,7 +49,7 @@ def _rows(guard: Json) -> list[tuple[table.Cell, ...]]:
         since, left = times.age_s(hold["since"], now) or 0.0, times.age_s(now, hold["deadline"]) or 0.0
         about = (hold["node"], str(hold["job"]), times.span(since), times.span(left), hold["note"])
         rows.append((*(head if not rows else ("", "", "")), *about))
-    return rows or [head]
+    return rows or [(*head, *("" for _ in HEADER[len(head) :]))]
 
 
 def tell_first_words(session: Session, job: Json) -> None:

@@ -70,6 +70,11 @@ def test_with_json_the_job_is_printed_at_once(run: Run) -> None:
     assert (ran.json["tasks"][0]["reason"], ran.err) == ("waits for guard grape_docker", "")
 
 
+def test_a_guard_that_holds_nothing_is_listed(run: Run) -> None:
+    _, line = run("guards").out.splitlines()
+    assert re.split("  +", line)[:2] == ["grape_docker", "worker-0-4"]
+
+
 def test_guards_are_listed_with_what_they_hold(run: Run, rack: Rack) -> None:
     rack.guard_s = 0.4
     run("power", "off", "worker-0-4")
