@@ -5,12 +5,11 @@ A fault stays where it is: the two other nodes are ready all the time.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tests.lab.archive import archive
 from tests.lab.cluster import address
 from tests.lab.crowd import DAEMON, Crowd
 from tests.lab.slave import Slave
+from tests.lab.suites.swarm.configured import configured
 
 NAME = "worker-0-1"
 OTHERS = ("worker-0-0", "worker-0-2")
@@ -62,25 +62,6 @@ def put_out(crowd: Crowd, node: Slave) -> None:
     node.do("docker", "swarm", "leave")
     crowd.machine.attempt("docker", "node", "rm", "--force", entry.id)  # grape_docker may have been faster
     crowd.until(lambda: entry.id not in {one.id for one in crowd.entries()}, TOLD_S, "its entry is gone")
-
-
-@contextlib.contextmanager
-def configured(crowd: Crowd, change: Callable[[str], str]) -> Iterator[None]:
-    """Have another configuration for a while."""
-    path = crowd.machine.path("/etc/grape/config.toml")
-    before = path.read_text()
-    path.write_text(change(before))
-    crowd.machine.do("systemctl", "reload", "graped")
-    try:
-        yield
-    finally:
-        path.write_text(before)
-        crowd.machine.do("systemctl", "reload", "graped")
-
-
-def docker_key(line: str) -> Callable[[str], str]:
-    """Add a line to the table [docker]."""
-    return lambda text: text.replace("[docker]\n", f"[docker]\n{line}\n")
 
 
 # --- SSH ------------------------------------------------------------------------------------------------
@@ -134,7 +115,7 @@ def test_docker_that_cannot_be_installed_is_told_then_installed_from_the_master(
     node.do("dpkg", "--remove", "docker.io")  # its configuration and images stay
     found = told(crowd, "docker_not_installable")
     assert "Temporary failure resolving" in found["message"] or "Unable to" in found["message"], found
-    with configured(crowd, docker_key('debs = "/srv/debs"')):
+    with configured(crowd, '[docker]\ndebs = "/srv/debs"\n'):
         healed(crowd)
     assert "docker.io" in node.do("dpkg-query", "--show", "docker.io")
 
@@ -150,6 +131,7 @@ def test_a_clock_that_is_faked_is_told_and_nothing_is_set(crowd: Crowd, node: Sl
         assert "Operation not permitted" in found["message"], found
         assert not crowd.entries(NAME)
         crowd.until(lambda: _failures(crowd) > 1, TOLD_S, "it is tried again")
+        assert found["message"] in crowd.grape_docker("status")
     finally:
         node.path(FAKE).unlink()
         node.do("systemctl", "restart", "ssh")
@@ -178,7 +160,7 @@ def test_a_node_in_another_swarm_is_told_and_taken_only_if_we_say_so(crowd: Crow
     found = told(crowd, "foreign_swarm")
     assert f"another swarm ({node.address}:2377)" in found["message"]
     assert node.do("docker", "info", "--format={{.Swarm.Cluster.ID}}") == theirs, "not stolen"
-    with configured(crowd, docker_key("take_over = true")):
+    with configured(crowd, "[docker]\ntake_over = true\n"):
         healed(crowd)
 
 
@@ -198,7 +180,7 @@ def test_a_node_whose_address_changed_joins_again(crowd: Crowd, node: Slave) -> 
     (before,) = crowd.entries(NAME)
     try:
         node.place.set_address(f"{new}/24")
-        with configured(crowd, lambda text: text.replace(f'"{old}"', f'"{new}"')):
+        with configured(crowd, f'[cluster.stacks.0.devices.1]\naddress = "{new}"\n'):
             crowd.until(
                 lambda: [one.address for one in crowd.entries(NAME)] == [new], HEALED_S, "it is at its new address"
             )
@@ -236,7 +218,7 @@ def test_graped_that_is_restarted_is_heard_again(crowd: Crowd, node: Slave) -> N
 
 
 def test_a_registry_that_is_down_keeps_no_node_out(crowd: Crowd, node: Slave) -> None:
-    with configured(crowd, docker_key("registry = true")):
+    with configured(crowd, "[docker]\nregistry = true\n"):
         crowd.machine.do("systemctl", "start", "grape-registry")
         put_out(crowd, node)
         healed(crowd)
