@@ -17,6 +17,7 @@ _CERT: Final = "cert"
 def machine_of(text: str, *, asked: float, answered: float) -> Machine:
     """Read the script's lines. ``asked`` and ``answered`` are our clock in Unix seconds around it."""
     facts, cert = _split(text)
+    swarm_id, member_id = membership_by(cert) if cert else ("", "")
     return Machine(
         hostname=plain(facts.get("hostname", "")),
         uid=int(_number(facts.get("uid", ""), -1)),
@@ -30,24 +31,25 @@ def machine_of(text: str, *, asked: float, answered: float) -> Machine:
         cgroup_memory=facts.get("cgroup_memory") != "0",
         addresses=tuple(facts.get("addresses", "").split()),
         registry_stamp=facts.get("registry_stamp", ""),
-        swarm_id=swarm_id_of(cert) if cert else "",
+        swarm_id=swarm_id,
+        member_id=member_id,
     )
 
 
-def swarm_id_of(cert_pem: str) -> str:
-    """Give the swarm that a node's certificate is of: its organisation; "" where it cannot be read.
+def membership_by(cert_pem: str) -> tuple[str, str]:
+    """Give the swarm that a node's certificate is of, and the node's id there; "" where it cannot be read.
 
     Source: swarmkit, ca/certificates.go (CN: node, OU: role, O: swarm).
     """
     from cryptography import x509
 
     try:
-        (name, *_) = x509.load_pem_x509_certificate(cert_pem.encode()).subject.get_attributes_for_oid(
-            x509.NameOID.ORGANIZATION_NAME
-        )
+        subject = x509.load_pem_x509_certificate(cert_pem.encode()).subject
+        (swarm, *_) = subject.get_attributes_for_oid(x509.NameOID.ORGANIZATION_NAME)
+        (member, *_) = subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)
     except ValueError:
-        return ""
-    return plain(str(name.value))
+        return "", ""
+    return plain(str(swarm.value)), plain(str(member.value))
 
 
 def _split(text: str) -> tuple[dict[str, str], str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from grape_docker.nodes import clock, engine, install, naming, running, storage, swarming, trusting
 from grape_docker.nodes.engine import NodeApi
 from grape_docker.nodes.look import Wall, look_at_machine
-from grape_docker.nodes.membership import membership_of, why_anew
+from grape_docker.nodes.membership import is_removed, membership_of, why_anew
 from grape_docker.nodes.remote import Connect, Remote, log_in, opened
 from grape_docker.nodes.trouble import Code, NodeTrouble
 from grape_docker.nodes.values import Engine, Invite, Joined, Machine, Membership, Tell, Wishes
@@ -76,7 +76,10 @@ class _Joining:
             self._renamed = machine.hostname
         if not trusting.is_told(machine, self._invite.registry):
             self._did(trusting.tell_node(self._node, machine, self._invite.registry))
-        if machine.service not in {"active", ""}:
+        if machine.service == "activating" and is_removed(machine, self._invite):
+            self._api.hang_up()  # who waits at its socket would start it again
+            self._did(running.forget(self._node, machine))
+        elif machine.service not in {"active", ""}:
             self._did(running.start(self._node, machine))
             self._api.hang_up()
         return machine
@@ -100,7 +103,7 @@ class _Joining:
 
     def _enter(self, machine: Machine, found: Engine) -> Joined:
         """Leave what it is in, if that is not what it should be in; then join."""
-        if found.swarm_state == "pending":
+        if found.swarm_state == "pending" and not is_removed(machine, self._invite):
             found = swarming.settled(self._api)
         where = membership_of(machine, found, self._invite.swarm_id, self._invite.node_ids)
         former = ""

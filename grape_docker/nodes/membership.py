@@ -21,6 +21,11 @@ def membership_of(machine: Machine, engine: Engine | None, swarm_id: str, node_i
     return Membership.REMOVED if swarm else Membership.FOREIGN
 
 
+def is_removed(machine: Machine, invite: Invite) -> bool:
+    """Whether a node's certificate says that it is in our swarm, which has no such entry (any more)."""
+    return machine.swarm_id == invite.swarm_id and bool(invite.node_ids) and machine.member_id not in invite.node_ids
+
+
 def why_anew(machine: Machine, engine: Engine, invite: Invite, *, address: str, renamed: str) -> str:
     """Say why a node that is in our swarm has to leave and join again; "" where it has not to."""
     if invite.fresh:

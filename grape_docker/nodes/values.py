@@ -92,6 +92,7 @@ class Machine:
     addresses: tuple[str, ...] = ()
     registry_stamp: str = ""  # of what was written last to trust a registry
     swarm_id: str = ""  # by the certificate that the last join left
+    member_id: str = ""  # its own id in that swarm, by the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

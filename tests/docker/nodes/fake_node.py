@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json
 import re
 import socket
@@ -13,6 +14,11 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
 
 from graped.errors import CommandFailed
 from graped.network.ssh_client import Endpoint, Output
@@ -58,6 +64,7 @@ class FakeNode:
     dials: int = 0
     late_dials: int = 0  # so many connections meet no dockerd, though systemd says that there is one
     joins: int = 0
+    certified: bool = False  # it shows the certificate that its Docker has of its swarm
 
     def enter(self, swarm_id: str, *, node_id: str = "old-id", manager: str = MANAGER, address: str = ADDRESS) -> None:
         """Be in a swarm."""
@@ -88,6 +95,7 @@ class FakeNode:
             "reading daemon.json": lambda *_: self.daemon_json,
             "writing what Docker has to know of the registry": self._trust,
             "starting Docker": self._start,
+            "forgetting the swarm": self._forget,
         }.get(what)
         assert act is not None, f"unexpected: {what}: {line}"
         return act(line, script)
@@ -100,7 +108,8 @@ class FakeNode:
             "volume": int(self.volume), "cgroup_memory": 1, "addresses": " ".join(self.addresses),
             "registry_stamp": self.stamp,
         }  # fmt: skip
-        return "".join(f"{key} {value}\n" for key, value in facts.items())
+        text = "".join(f"{key} {value}\n" for key, value in facts.items())
+        return f"{text}cert\n{certificate(self.swarm_id, self.node_id)}" if self.certified and self.swarm_id else text
 
     def _set_clock(self, line: str, script: str) -> str:
         self._fail(self.clock_fault)
@@ -125,6 +134,12 @@ class FakeNode:
     def _trust(self, line: str, script: str) -> str:
         written = re.search(r"grape-registry\.stamp '(.*)'", script)
         self.stamp = written[1] if written else ""
+        return ""
+
+    def _forget(self, line: str, script: str) -> str:
+        assert line.endswith("/var/lib/docker")
+        self.quit()
+        self.service = "inactive"
         return ""
 
     def _start(self, line: str, script: str) -> str:
@@ -238,6 +253,16 @@ def _serve(connection: socket.socket, node: FakeNode) -> None:
 
     with contextlib.suppress(OSError):
         Handler(connection, ("node", 0), None)  # type: ignore[arg-type]  # it asks nothing of its server
+
+
+def certificate(swarm: str, member: str) -> str:
+    """Make what a join leaves on a node."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    names = ((x509.NameOID.ORGANIZATION_NAME, swarm), (x509.NameOID.COMMON_NAME, member))
+    name = x509.Name([x509.NameAttribute(*one) for one in names])
+    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + datetime.timedelta(days=9))
+    return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
 
 
 @contextlib.contextmanager

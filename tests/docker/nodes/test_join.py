@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -173,6 +174,20 @@ def test_an_entry_that_is_gone_is_made_anew() -> None:
     node.enter(OURS, node_id="forgotten")
     joined = bring(node)
     assert (joined.node_id, joined.replaced) == ("id-1", "")
+
+
+def test_a_docker_that_waits_for_an_entry_that_is_gone_is_not_waited_for() -> None:
+    node = FakeNode(service="activating", certified=True)
+    node.enter(OURS, node_id="forgotten")
+    assert bring(node).steps == ("docker started anew: its entry in the swarm is gone", "joined")
+
+
+@pytest.mark.parametrize(("swarm", "member"), [(OURS, "old-id"), (THEIRS, "forgotten"), (OURS, "")])
+def test_a_docker_that_starts_forgets_no_swarm_that_it_may_be_in(swarm: str, member: str) -> None:
+    node = FakeNode(service="activating", certified=bool(member))
+    node.enter(swarm, node_id=member or "old-id")
+    with untouched(node), contextlib.suppress(NodeTrouble):
+        assert bring(node).steps == ("docker started: it was activating",)
 
 
 @pytest.mark.parametrize(

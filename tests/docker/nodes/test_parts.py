@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import json
 import os
 import socket
@@ -11,10 +10,6 @@ import time
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
 from hypothesis import given, settings
 from hypothesis import strategies as some
 
@@ -26,6 +21,7 @@ from grape_docker.nodes.values import Folder
 from grape_docker.registry.place import Address
 from grape_docker.registry.trust import Trust
 from graped.errors import CommandFailed, HostKeyChanged, SshError, SshTimeout
+from tests.docker.nodes.fake_node import certificate
 
 KEYS = [
     "Swarm",
@@ -68,9 +64,8 @@ def test_a_skew_in_words(skew_s: float, words: str) -> None:
 
 
 def test_the_swarm_is_read_from_the_certificate() -> None:
-    assert (
-        facts.machine_of(f"uid 0\ncert\n{_certificate('their-swarm')}", asked=0, answered=0).swarm_id == "their-swarm"
-    )
+    machine = facts.machine_of(f"uid 0\ncert\n{certificate('their-swarm', 'its-id')}", asked=0, answered=0)
+    assert (machine.swarm_id, machine.member_id) == ("their-swarm", "its-id")
     assert facts.machine_of("uid 0\ncert\ngarbage\n", asked=0, answered=0).swarm_id == ""
 
 
@@ -166,11 +161,3 @@ def test_a_registry_that_moves_takes_its_former_place_along(tmp_path: Path) -> N
     assert (tmp_path / "grape-registry.stamp").read_text() == trusting.stamp_of(trust)
     assert not (tmp_path / "certs.d/10.0.0.1:5000").exists()
     assert trusting.changed(after, None, "10.0.0.2:5000") is not None
-
-
-def _certificate(organisation: str) -> str:
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.ORGANIZATION_NAME, organisation)])
-    start = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
-    made = x509.CertificateBuilder(name, name, key.public_key(), 1, start, start + datetime.timedelta(days=9))
-    return made.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM).decode()
