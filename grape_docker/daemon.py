@@ -26,7 +26,7 @@ from grape_docker.swarm.manager import Manager
 from grape_docker.work import Workshop
 from graped import logs
 from graped.api.client import Client
-from graped.errors import SocketInUse
+from graped.errors import GrapeError, SocketInUse
 from graped.notify import Notifier
 
 log = logging.getLogger("grape_docker")
@@ -46,16 +46,26 @@ class Options:
     log_level: str = "info"
 
 
+class StateUnusable(GrapeError):
+    """The state folder cannot be used by this user."""
+
+    code = "state_unusable"
+    title = "The state folder cannot be used"
+
+
 def run(options: Options) -> int:
     """Run until told to stop; return 0, or with ``once`` 1 where a node is not as it should be.
 
-    Raises: SocketInUse (another one runs), KeyUnusable, OSError (the state folder); with ``once`` what graped and
+    Raises: SocketInUse (another one runs), KeyUnusable, StateUnusable; with ``once`` what graped and
     Docker raise.
     """
     logs.set_up(options.log_level)
     for noisy in ("paramiko", "urllib3", "docker"):
         logging.getLogger(noisy).setLevel(logging.CRITICAL)  # what goes wrong there is told by us, with its cause
-    options.room.mkdir(mode=0o755, parents=True, exist_ok=True)
+    try:
+        options.room.mkdir(mode=0o755, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateUnusable(f"{options.room}: {error.strerror}", hint="Give another one: --state-dir DIR.") from error
     with _locked(options.room / LOCK):
         return _serve(options)
 
@@ -105,7 +115,10 @@ def _stop(inbox: Inbox) -> None:
 @contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Hold the state folder: two daemons must never work on the same nodes. Raises: SocketInUse."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    except OSError as error:
+        raise StateUnusable(f"{path}: {error.strerror}", hint="Run it as the user of this folder.") from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -11,6 +12,9 @@ from grape_docker.swarm.manager import Manager
 from graped.api.client import Client
 from graped.errors import GrapeError
 
+log = logging.getLogger("grape_docker")
+
+BUG_S = 5.0
 RETRY_S = 0.5  # a graped that restarts is away for a second or two
 
 
@@ -20,7 +24,17 @@ def start(inbox: Inbox, client: Callable[[], Client], manager: Manager, stop: th
         ("graped-events", lambda: follow_graped(inbox, client(), stop)),
         ("docker-events", lambda: follow_docker(inbox, manager, stop)),
     ):
-        threading.Thread(target=work, name=name, daemon=True).start()
+        threading.Thread(target=_kept, args=(name, work, stop), name=name, daemon=True).start()
+
+
+def _kept(name: str, work: Callable[[], None], stop: threading.Event) -> None:
+    """Listen until the end; a mistake in it is logged, and it is begun again."""
+    while not stop.is_set():
+        try:
+            work()
+        except Exception:
+            log.exception("%s: a mistake of grape_docker; it goes on in %g s", name, BUG_S)
+            stop.wait(BUG_S)
 
 
 def follow_graped(inbox: Inbox, client: Client, stop: threading.Event) -> None:

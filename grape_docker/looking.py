@@ -100,6 +100,11 @@ class Eyes:
         """The swarm that was seen last."""
         return self._swarm.id if self._swarm else None
 
+    @property
+    def members(self) -> int:
+        """How many of the nodes were in the swarm when it was seen last."""
+        return len(self._guarded & self._nodes.keys())
+
     def guarded(self, also: Iterable[str]) -> frozenset[str]:
         """Name the nodes whose power should not go without us: those in the swarm, and these."""
         if self._swarm is not None:

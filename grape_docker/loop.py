@@ -6,19 +6,19 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from grape_docker import keeping, rack
-from grape_docker.acting import Hands, Situation, trouble_of
+from grape_docker.acting import Hands, trouble_of
 from grape_docker.core import memory
 from grape_docker.core.reconcile import reconcile
 from grape_docker.draining import Drains
 from grape_docker.guard import Guard
+from grape_docker.handing import Crew
 from grape_docker.identity import public_line
 from grape_docker.inbox import Inbox, Message, RackTold, Stop, SwarmTold, WorkDone, WorkTold
 from grape_docker.looking import RETRY_S, Eyes, Sight
-from grape_docker.model import Action, Plan, Trouble
+from grape_docker.model import Plan, Trouble
 from grape_docker.stretching import Stretch
 from grape_docker.swarm.manager import Manager
 from grape_docker.telling import Teller
@@ -57,8 +57,7 @@ class Loop:
     ) -> None:
         self._inbox = inbox
         self._client = client
-        self._hands = hands
-        self._workshop = workshop
+        self._crew = Crew(inbox, hands, workshop, monotonic, once=once)
         self._room = room
         self._key = key
         self._notifier = notifier or Notifier({})
@@ -71,12 +70,11 @@ class Loop:
         self._teller = Teller(room, wall())
         self._known = keeping.load_known(room)
         self._saved = self._known
-        self._working: dict[str, str] = {}
         self._registered = False
         self._stopping = False
+        self._stated = ""
         self._deaf = False
-        self._given_up: set[str] = set()  # --once: one attempt a node
-        self._worked = float("-inf")  # when something was done last (monotonic s)
+        self._others: dict[str, Trouble] = {}  # of those that are no nodes: the master itself
         self._offset = wall() - monotonic()
 
     # --- running ----------------------------------------------------------------------------------------
@@ -101,7 +99,7 @@ class Loop:
                 log.exception("a mistake of grape_docker; it goes on in %g s", BUG_S)
                 until, quiet = self._monotonic() + BUG_S, False
             if self._once and quiet:
-                if self._monotonic() > self._worked + SETTLED_S:
+                if self._monotonic() > self._crew.worked + SETTLED_S:
                     return 1 if self._teller.troubles else 0
                 self._eyes.stale_swarm()  # e.g. labels, once an entry is ready
                 until = min(until, self._monotonic() + RETRY_S / 4)
@@ -113,8 +111,7 @@ class Loop:
             self._drains.close()
         except GrapeError as error:
             log.info("the guard stays until its lease is over: %s", error)
-        for name in self._workshop.settle(timeout_s):
-            log.info("%s: left as it is: %s", name, self._working.get(name, ""))
+        self._crew.settle(timeout_s)
         for message in self._inbox.take(self._monotonic()):
             self._hear(message)
         self._save()
@@ -129,9 +126,7 @@ class Loop:
             case SwarmTold():
                 self._eyes.stale_swarm(found=message.kind not in ("connected", "lost"))
             case WorkTold():
-                if message.name in self._workshop.busy:
-                    self._working[message.name] = message.line
-                    log.debug("%s: %s", message.name, message.line)
+                self._crew.told(message)
             case WorkDone():
                 self._take(message)
 
@@ -157,21 +152,20 @@ class Loop:
 
     def _take(self, done: WorkDone) -> None:
         """Take the end of a node's work: what it told, what went wrong."""
-        self._workshop.finished(done.name)
-        self._working.pop(done.name, None)
-        self._worked = self._monotonic()
-        self._eyes.stale_swarm()
-        for line in done.lines:
-            log.info("%s: %s", done.name, line)
+        self._crew.took(done)
         self._drains.took(done)
-        node = self._eyes.node(done.name)
-        if node is None or self._eyes.settings is None:
-            return  # the master itself, or a node that is not configured any more
-        now = self._wall()
-        if done.trouble is not None:
-            if self._once:
-                self._given_up.add(done.name)
-            self._known = memory.failed(self._known, node, done.trouble, self._eyes.settings, now, lasting=done.lasting)
+        self._eyes.stale_swarm()
+        self._remember(done)
+
+    def _remember(self, done: WorkDone) -> None:
+        """Keep what the end of a node's work says of it."""
+        node, settings, now = self._eyes.node(done.name), self._eyes.settings, self._wall()
+        if node is None or settings is None:  # the master itself, or a node that is not configured any more
+            self._others.pop(done.name, None)
+            if done.trouble is not None:
+                self._others[done.name] = done.trouble
+        elif done.trouble is not None:
+            self._known = memory.failed(self._known, node, done.trouble, settings, now, lasting=done.lasting)
         elif done.own_id is not None:
             self._known = memory.joined(self._known, node, done.own_id, now)
         elif done.left:
@@ -184,20 +178,20 @@ class Loop:
         self._watch_clock()
         troubles = list(self._register())
         sight = self._eyes.look()
-        self._drains.renew(self._eyes.guarded(self._workshop.busy))
+        self._drains.renew(self._eyes.guarded(self._crew.busy))
         if sight is not None:
             sight = replace(sight, rack=replace(sight.rack, holds=self._drains.holds))
         plan, handed = Plan(), False
         if sight is not None:
             plan = reconcile(sight.rack, sight.swarm, self._known, sight.settings, self._wall())
             self._known = plan.known
-            handed = self._hand_out(plan.actions, sight)
+            handed = self._crew.hand_out(plan.actions, sight)
         handed |= self._attend(sight, troubles)
         if self._once and self._eyes.failures:
             raise next(iter(self._eyes.failures.values()))
         troubles += [trouble_of("", error, self._wall()) for error in self._eyes.failures.values()]
-        self._tell(plan, [*troubles, *plan.troubles])
-        return self._wake(plan), not handed and not self._workshop.busy
+        self._tell(plan, [*troubles, *plan.troubles, *self._others.values()])
+        return self._wake(plan), not handed and not self._crew.busy
 
     def _register(self) -> Iterable[Trouble]:
         """Have graped know our key: it is in every root that it makes."""
@@ -210,20 +204,6 @@ class Loop:
             if not isinstance(error, (Unreachable, TimedOut, AccessDenied)):  # those are told by the look
                 yield trouble_of("", error, self._wall())
 
-    def _hand_out(self, actions: Iterable[Action], sight: Sight) -> bool:
-        """Start work on every node that has something to be done and is not worked on."""
-        by_name: dict[str, list[Action]] = {}
-        for action in actions:
-            if action.name in self._given_up:
-                continue
-            by_name.setdefault(action.name, []).append(action)
-        now = Situation(settings=sight.settings, swarm=sight.swarm)
-        started = False
-        for name, own in by_name.items():
-            tell = partial(self._told, name)
-            started |= self._workshop.start(name, partial(self._hands.work, name, own, now, tell))
-        return started
-
     def _attend(self, sight: Sight | None, troubles: list[Trouble]) -> bool:
         """Do what depends on tasks: drain what is held, and elastic mode. Return whether anything was begun."""
         elastic = sight is not None and sight.settings.elastic.active and not self._once
@@ -234,8 +214,8 @@ class Loop:
         if sight is None or tasks is None:
             self._drains.blind(self._eyes.settings, "the master's Docker does not answer", self._wall())
             return False
-        leaving = self._drains.attend(sight, tasks, self._known, self._wall(), self._workshop.busy)
-        begun = self._hand_out(leaving, sight)
+        leaving = self._drains.attend(sight, tasks, self._known, self._wall(), self._crew.busy)
+        begun = self._crew.hand_out(leaving, sight)
         if elastic:
             switched, found = self._stretch.turn(sight, tasks, self._known, self._wall())
             troubles += found
@@ -244,20 +224,25 @@ class Loop:
                 begun = True
         return begun
 
-    def _told(self, name: str, line: str) -> None:  # in any thread
-        self._inbox.put(WorkTold(name=name, line=line))
-
     def _tell(self, plan: Plan, troubles: Iterable[Trouble]) -> None:
         now = self._wall()
         self._teller.take(troubles, now)
         self._teller.write(
             swarm_id=self._eyes.swarm_id,
-            working={name: self._working.get(name, "") for name in self._workshop.busy},
+            working=self._crew.working,
             waiting=plan.waiting,
             holds=self._drains.holds,
             now=now,
         )
+        told = len(self._teller.troubles)
+        self._state(f"STATUS={self._eyes.members} nodes in the swarm" + (f", {told} troubles" if told else ""))
         self._save()
+
+    def _state(self, line: str) -> None:
+        """Tell systemd how we are, where that is new."""
+        if line != self._stated:
+            self._stated = line
+            self._notifier.send(line)
 
     def _save(self) -> None:
         if self._known == self._saved:
@@ -270,7 +255,7 @@ class Loop:
 
     def _wake(self, plan: Plan) -> float:
         now = self._monotonic()
-        times = [now + TICK_S, self._eyes.next_at, self._drains.next_at, self._stretch.next_at]
+        times = [now + TICK_S, self._eyes.next_at, self._drains.next_at, self._stretch.next_at, self._crew.next_at]
         if not self._registered:
             times.append(now + RETRY_S)
         if plan.wake is not None:
