@@ -18,8 +18,12 @@ _READ: Final = f"cat {DAEMON_JSON} 2>/dev/null || true"
 _HEAD: Final = f"""umask 022
 put() {{ printf '%s' "$2" > "$1.grape" && mv -f "$1.grape" "$1" || exit 1; }}
 mkdir -p {CERTS_DIR} || exit 1"""
+# A Docker that is starting may have read the old file already: it is waited for. One that does not start reads the new.
 _RELOAD: Final = """if [ -d /run/systemd/system ]; then
-    if systemctl is-active --quiet docker.service; then systemctl reload docker.service || exit 1; fi
+    case "$(systemctl show --property=ActiveState --value docker.service)" in
+        active | reloading) systemctl reload docker.service || exit 1 ;;
+        activating) systemctl start docker.service && systemctl reload docker.service || true ;;
+    esac
 elif [ -s /run/docker.pid ]; then
     kill -HUP "$(cat /run/docker.pid)"
 fi"""
