@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Container, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from grape_docker.core import drain
 from grape_docker.guard import Guard
@@ -70,9 +70,12 @@ class Drains:
             (self._left if done.left else self._stuck).add((done.name, job))
 
     def attend(
-        self, sight: Sight, tasks: Sequence[TaskFact], known: Known, now: float, busy: Container[str]
+        self, sight: Sight, tasks: Sequence[TaskFact], known: Known, now: float, free: Callable[[str], bool]
     ) -> tuple[Leave, ...]:
-        """Tell how far each held node is, let go of those that are done, and return who has to leave now."""
+        """Tell how far each held node is, let go of those that are done, and return who has to leave now.
+
+        ``free`` says whether work on a node can be begun: it will be.
+        """
         leaving: list[Leave] = []
         holds = {(hold.name, hold.job): hold for hold in self.holds}
         for one in drain.judge(sight.rack, sight.swarm, tasks, known, sight.settings, now, stuck=self._stuck):
@@ -82,8 +85,10 @@ class Drains:
             if (one.name, one.job) in self._left:
                 self._say(hold, "drained, left the swarm", release=True)
                 continue
+            if one.release and one.name in self._leaving and now < one.until:
+                continue  # it is down already, but its own word that it left is still on its way
             self._say(hold, one.note, release=one.release)
-            if one.leave is not None and one.name not in busy:
+            if one.leave is not None and free(one.name):
                 self._leaving[one.name] = one.job
                 leaving.append(one.leave)
         return tuple(leaving)

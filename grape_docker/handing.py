@@ -49,11 +49,16 @@ class Crew:
         now = self._monotonic()
         return min((at for at in self._paused.values() if at > now), default=float("inf"))
 
+    def free(self, name: str) -> bool:
+        """Whether work on a node can be begun now."""
+        paused = self._paused.get(name, 0.0) > self._monotonic()
+        return not (paused or name in self.busy or name in self._given_up)
+
     def hand_out(self, actions: Iterable[Action], sight: Sight) -> bool:
         """Begin what can be begun, for each node all of its actions in order; return whether anything was."""
         by_name: dict[str, list[Action]] = {}
         for action in actions:
-            if action.name not in self._given_up and self._paused.get(action.name, 0.0) <= self._monotonic():
+            if self.free(action.name):
                 by_name.setdefault(action.name, []).append(action)
         now = Situation(settings=sight.settings, swarm=sight.swarm)
         begun = False

@@ -214,7 +214,7 @@ class Loop:
         if sight is None or tasks is None:
             self._drains.blind(self._eyes.settings, "the master's Docker does not answer", self._wall())
             return False
-        leaving = self._drains.attend(sight, tasks, self._known, self._wall(), self._crew.busy)
+        leaving = self._drains.attend(sight, tasks, self._known, self._wall(), self._crew.free)
         begun = self._crew.hand_out(leaving, sight)
         if elastic:
             switched, found = self._stretch.turn(sight, tasks, self._known, self._wall())
