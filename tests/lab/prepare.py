@@ -19,6 +19,7 @@ from tests.lab.packages import slave_packages
 from tests.lab.roots import RECIPES, root
 from tests.lab.swarm_roots import swarm_root
 from tests.lab.swarm_seed import seed
+from tests.lab.voting import base as voting_base
 from tests.lab.wheelhouse import wheelhouse
 
 
@@ -28,7 +29,7 @@ def main() -> None:
         print(f"programs of arm64 will not run: {trouble}", file=sys.stderr)
     roots = (partial(root, name) for name in RECIPES)
     makers: list[Callable[[], Path]] = [kernel, i2c_stub, *roots, bare, archive, wheelhouse, master]
-    makers += [slave_packages, image, partial(swarm_root, "slave"), partial(swarm_root, "master"), seed]
+    makers += [slave_packages, image, partial(swarm_root, "slave"), partial(swarm_root, "master"), seed, voting_base]
     for make in makers:
         started = time.monotonic()
         path = make()
