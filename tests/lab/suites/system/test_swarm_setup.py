@@ -19,7 +19,7 @@ from tests.lab.swarm_seed import image_tar
 
 ADDRESS: Final = "10.77.0.1"
 UNITS: Final = ("grape_docker.service", "grape-registry.service")
-LIMITS: Final = {"grape_docker.service": 3.0, "grape-registry.service": 3.0}
+LIMITS: Final = {"grape_docker.service": 2.0, "grape-registry.service": 2.0}
 IMAGE: Final = "lab/tool:1"
 CGROUPS: Final = "etc/systemd/system/docker.service.d/lab.conf"  # this machine's, see tests.lab.swarm_roots
 # Docker's bridges, its rules and forwarding: its package leaves them in the kernel.
