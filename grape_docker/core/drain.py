@@ -12,7 +12,7 @@ from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from grape_docker.core import entries
+from grape_docker.core import entries, labels
 from grape_docker.model import (
     Availability,
     Health,
@@ -105,7 +105,8 @@ def _judged(
 ) -> Draining:
     until = deadline(hold, settings)
     if node is None or own is None or own.state is Health.DOWN or node.is_off:
-        return _draining(hold, until, 0, "nothing to drain", release=True)
+        drained = own is not None and labels.is_drained_by_us(own)
+        return _draining(hold, until, 0, "drained, out of the swarm" if drained else "nothing to drain", release=True)
     here = on_node(tasks, own.id)
     if now >= until:
         note = f"{_tasks(len(here))} still on it after {now - hold.since:.0f} s" if here else "drained"

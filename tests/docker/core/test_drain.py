@@ -87,6 +87,11 @@ def test_it_is_not_empty_before_it_is_drained() -> None:
     assert (now.left, now.release, now.leave) == (0, False, None)
 
 
+def test_one_that_was_drained_and_is_down_has_left() -> None:
+    now = judged(own=replace(DRAINED, state=Health.DOWN, labels={"grape.drained": "off"}))
+    assert (now.release, now.note) == (True, "drained, out of the swarm")
+
+
 def test_nothing_to_drain_is_let_go_at_once() -> None:
     for own, fact in ((None, None), (entry(state=Health.DOWN), None), (entry(), off())):
         now = judged(task(), own=own, fact=fact)
