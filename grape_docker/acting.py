@@ -27,6 +27,7 @@ from grape_docker.model import (
 from grape_docker.nodes import join as joining
 from grape_docker.nodes import leave as leaving
 from grape_docker.nodes.trouble import Code, NodeTrouble
+from grape_docker.nodes.trusting import stamp_of
 from grape_docker.nodes.values import Invite, Joined
 from grape_docker.registry.errors import RegistryError
 from grape_docker.registry.place import Place
@@ -77,11 +78,14 @@ class Hands:
         """Do the actions of one node, in order, up to the first that fails. Raises nothing that is expected."""
         did: list[str] = []
         own_id: str | None = None
+        told: str | None = None
         left = False
         try:
             for action in actions:
                 if isinstance(action, Join):
-                    joined = self._bring_in(action, situation, tell)
+                    invite = self._invite(situation, fresh=action.fresh)
+                    joined = self._bring_in(action, invite, situation, tell)
+                    told = stamp_of(invite.registry)
                     own_id = joined.node_id
                     if joined.steps or joined.warnings:  # else it was in already, and all is well
                         did.append("; ".join(("in the swarm", *joined.steps, *joined.warnings)))
@@ -95,7 +99,7 @@ class Hands:
             return WorkDone(name=name, trouble=trouble, lasting=error.lasting, lines=tuple(did))
         except (GrapeError, OSError) as error:
             return WorkDone(name=name, trouble=trouble_of(name, error, self._wall()), lines=tuple(did))
-        return WorkDone(name=name, own_id=own_id, left=left, lines=tuple(did))
+        return WorkDone(name=name, own_id=own_id, registry=told, left=left, lines=tuple(did))
 
     def _do(
         self, action: Leave | SetLabels | SetAvailability | SetRole | Remove, now: Situation, tell: Tell
@@ -132,11 +136,10 @@ class Hands:
                 return [f"entry {entry} removed: {action.why}"] if removed else []
         assert_never(action)
 
-    def _bring_in(self, action: Join, now: Situation, tell: Tell) -> Joined:
+    def _bring_in(self, action: Join, invite: Invite, now: Situation, tell: Tell) -> Joined:
         """Have a node join; where it does not know our key yet, graped puts it there, and once more."""
         tell("joining the swarm")
         where = rack.endpoint(self._client(), action.name)
-        invite = self._invite(now, fresh=action.fresh)
         try:
             joined = self._join(where, self._key, invite, now.settings, tell)
         except NodeTrouble as error:
@@ -172,6 +175,15 @@ class Hands:
             registry=self._registry(now.settings),
             fresh=fresh,
         )
+
+    def registry_stamp(self, settings: Settings) -> str | None:
+        """Say in short what nodes have to know of the registry; None where it is not there yet."""
+        if not settings.registry:
+            return ""
+        try:
+            return stamp_of(read_trust(self._place))
+        except RegistryError:
+            return None
 
     def _registry(self, settings: Settings) -> Trust | None:
         """What nodes have to know of the registry; a registry that is not there yet keeps no node out."""

@@ -45,6 +45,7 @@ class WorkDone:
     trouble: Trouble | None = None
     lasting: bool = False  # only a person, or a change of circumstances, can mend it
     own_id: str | None = None
+    registry: str | None = None  # the stamp of what it was told of the registry, where it joined
     left: bool = False  # it was told to leave the swarm, and did
     lines: tuple[str, ...] = ()  # what was done, for the log
 

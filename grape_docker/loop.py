@@ -167,7 +167,7 @@ class Loop:
         elif done.trouble is not None:
             self._known = memory.failed(self._known, node, done.trouble, settings, now, lasting=done.lasting)
         elif done.own_id is not None:
-            self._known = memory.joined(self._known, node, done.own_id, now)
+            self._known = memory.joined(self._known, node, done.own_id, now, done.registry)
         elif done.left:
             self._known = memory.left(self._known, done.name)
 
@@ -180,7 +180,9 @@ class Loop:
         sight = self._eyes.look()
         self._drains.renew(self._eyes.guarded(self._crew.busy))
         if sight is not None:
-            sight = replace(sight, rack=replace(sight.rack, holds=self._drains.holds))
+            stamp = self._hands.registry_stamp(sight.settings)
+            settings = replace(sight.settings, registry_stamp=stamp)
+            sight = replace(sight, settings=settings, rack=replace(sight.rack, holds=self._drains.holds))
         plan, handed = Plan(), False
         if sight is not None:
             plan = reconcile(sight.rack, sight.swarm, self._known, sight.settings, self._wall())

@@ -81,6 +81,7 @@ class Settings:
     retry_max_s: float = 300.0
     registry: bool = False
     registry_port: int = 5000
+    registry_stamp: str | None = None  # of what nodes have to know of it, "" nothing; None: not known here
     elastic: Elastic = Elastic()
 
 
@@ -294,6 +295,7 @@ class Memory:
     own_id: str | None = None  # the entry it said was its own when it joined last
     joined_at: float = 0.0
     address: str | None = None  # where it was then
+    registry: str = ""  # the stamp of what it was told of the registry
     settled_id: str | None = None  # the entry that ``labels`` and ``availability`` were read from, or given back to
     labels: Mapping[str, str] = field(default_factory=dict)  # people's
     availability: Availability = Availability.ACTIVE  # as people set it

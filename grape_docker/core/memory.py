@@ -15,12 +15,12 @@ def of(known: Known, name: str) -> Memory:
     return known.get(name, Memory())
 
 
-def joined(known: Known, node: NodeFact, node_id: str, now: float) -> Known:
-    """Remember that a node is in the swarm as ``node_id``: it said so itself."""
-    return {
-        **known,
-        node.name: replace(of(known, node.name), own_id=node_id, joined_at=now, address=node.address, retry=Retry()),
-    }
+def joined(known: Known, node: NodeFact, node_id: str, now: float, registry: str | None = None) -> Known:
+    """Remember that a node is in the swarm as ``node_id``: it said so itself; and what it knows of the registry."""
+    before = of(known, node.name)
+    told = before.registry if registry is None else registry
+    after = replace(before, own_id=node_id, joined_at=now, address=node.address, registry=told, retry=Retry())
+    return {**known, node.name: after}
 
 
 def left(known: Known, name: str) -> Known:
@@ -71,6 +71,7 @@ def _memory(read: Mapping[str, Any]) -> Memory:
         own_id=read.get("own_id"),
         joined_at=float(read.get("joined_at", 0.0)),
         address=read.get("address"),
+        registry=str(read.get("registry", "")),
         settled_id=read.get("settled_id"),
         labels={str(key): str(value) for key, value in read.get("labels", {}).items()},
         availability=Availability(read.get("availability", "active")),

@@ -6,6 +6,7 @@
 | up, trusted                    | ready              | labels, role, our drain undone; phantoms removed |
 | up, its identity is another    | ready              | join afresh: it leaves first                     |
 | up, was off since it joined    | ready              | join: the managers may be late to notice         |
+| up, the registry is another    | ready              | join: it stays in, and is told of the registry   |
 | held by our guard              | ready              | drained, marked as ours                          |
 | held by our guard, for an off  | down               | removed: it has left                             |
 | off, drained by us             | down               | removed                                          |
@@ -185,6 +186,8 @@ def _ready(desk: Desk, own: SwarmNode) -> None:
     came_on = min(node.power_since or 0.0, desk.now)
     if memory.own_id is not None and came_on > memory.joined_at and node.trusted and node.address:
         desk.join("its power was off since it joined")
+    elif desk.settings.registry_stamp not in (None, memory.registry) and node.trusted and node.address:
+        desk.join("what it has to know of the registry is another")
     desk.actions.extend(labels.keep(node, own, memory, stays=True))
     if own.role is not node.role:
         desk.role(own, node.role, "as configured")

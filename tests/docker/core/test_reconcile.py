@@ -191,6 +191,19 @@ def test_an_entry_that_the_managers_have_not_heard_of_is_waited_for() -> None:
     assert world.plan().waiting[0].why == "the managers have not heard of it yet"
 
 
+def test_a_node_is_told_of_a_registry_that_came_after_it() -> None:
+    world = settled(0)
+    world.settings = replace(world.settings, registry=True, registry_stamp=None)  # not there yet
+    assert world.plan().actions == ()
+    world.settings = replace(world.settings, registry_stamp="10.0.0.1:5000 abc")
+    assert [type(one) for one in world.plan().actions] == [Join]
+    own = world.entries[0].id
+    world.known = memory.joined(world.known, world.nodes[0], own, world.now, "10.0.0.1:5000 abc")
+    assert world.plan().actions == ()
+    world.settings = replace(world.settings, registry=False, registry_stamp="")
+    assert [type(one) for one in world.plan().actions] == [Join], "and it is taken back"
+
+
 def test_a_failing_node_has_one_attempt_in_its_back_off() -> None:
     world = World(nodes=[node(0), node(1)], entries=[])
     refused = Trouble(name="worker-0-0", code="ssh_refused", message="refused")

@@ -219,22 +219,20 @@ def test_graped_that_is_restarted_is_heard_again(crowd: Crowd, node: Slave) -> N
 
 def test_a_registry_that_is_down_keeps_no_node_out(crowd: Crowd, node: Slave) -> None:
     with configured(crowd, "[docker]\nregistry = true\n"):
+        before = crowd.entries(NAME)[0].id
         crowd.machine.do("systemctl", "start", "grape-registry")
-        put_out(crowd, node)
-        healed(crowd)
-        assert list(node.path("/etc/docker/certs.d").glob("*/ca.crt")), "it trusts the registry"
-        assert "registry-mirrors" in node.path("/etc/docker/daemon.json").read_text()
+        there = node.path("/etc/docker")
+        crowd.until(lambda: bool(list(there.glob("certs.d/*/ca.crt"))), HEALED_S, "it trusts the registry")
+        crowd.until(lambda: "registry-mirrors" in (there / "daemon.json").read_text(), TOLD_S, "and asks it first")
+        assert crowd.entries(NAME)[0].id == before, "told where it was"
         crowd.machine.do("systemctl", "stop", "grape-registry")
         put_out(crowd, node)
         healed(crowd)
         said = crowd.machine.attempt("/opt/grape/venv/bin/grape_docker", "image", "list")
         assert said.returncode
         assert "registry" in said.stderr.lower(), said.stderr
-    put_out(crowd, node)
-    healed(crowd)
-    assert '"registry-mirrors": []' in node.path("/etc/docker/daemon.json").read_text(), (
-        "it asks nobody who is not there"
-    )
+    none = '"registry-mirrors": []'
+    crowd.until(lambda: none in (there / "daemon.json").read_text(), TOLD_S, "it asks nobody who is not there")
 
 
 def test_a_token_that_was_rotated_is_asked_for_anew(crowd: Crowd, node: Slave) -> None:
