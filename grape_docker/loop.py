@@ -57,6 +57,7 @@ class Loop:
     ) -> None:
         self._inbox = inbox
         self._client = client
+        self._hands = hands
         self._crew = Crew(inbox, hands, workshop, monotonic, once=once)
         self._room = room
         self._key = key
