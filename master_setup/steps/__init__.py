@@ -13,6 +13,7 @@ from master_setup.steps import (
     dnsmasq,
     docker,
     gpio,
+    grape_docker,
     nat,
     network,
     nfs,
@@ -43,4 +44,5 @@ STEPS: Final[tuple[Step, ...]] = (
     docker,
     registry,
     swarm,
+    grape_docker,
 )

@@ -24,6 +24,7 @@ from master_setup.steps import (
     dnsmasq,
     docker,
     gpio,
+    grape_docker,
     nat,
     network,
     nfs,
@@ -50,7 +51,7 @@ PI4 = replace(
     board=Board(model="Raspberry Pi 4 Model B", boot_folder="/boot/firmware"),
 )
 NODES = Options(interface="eth1")
-MINE = (boot, clock, clock_swap, dnsmasq, docker, gpio, nat, network, nfs, registry, swarm)
+MINE = (boot, clock, clock_swap, dnsmasq, docker, gpio, grape_docker, nat, network, nfs, registry, swarm)
 
 
 def keys(wants: object) -> list[str]:
@@ -299,9 +300,12 @@ class TestServers:
 
     def test_a_swarm(self) -> None:
         daemon = [f"{kind} grape_docker.service" for kind in ("unit", "together", "current")]
-        assert keys(swarm.wants(PC, replace(NODES, swarm=True))) == ["swarm", *daemon]
-        assert keys(swarm.wants(replace(PC, booted=False), replace(NODES, swarm=True))) == daemon
-        assert list(swarm.wants(PC, replace(NODES, docker=True))) == []
+        wanted = replace(NODES, swarm=True)
+        assert keys(swarm.wants(PC, wanted)) == ["swarm"]
+        assert keys(grape_docker.wants(PC, wanted)) == daemon
+        assert list(swarm.wants(replace(PC, booted=False), wanted)) == []
+        for step in (swarm, grape_docker):
+            assert list(step.wants(PC, replace(NODES, docker=True))) == []
         with pytest.raises(GrapeError, match="needs a network"):
             swarm.wants(PC, Options(swarm=True))
 
