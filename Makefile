@@ -36,7 +36,7 @@ lab-system: $(TESTS)  ## install Grape on fresh machines with systemd (root, Deb
 
 lab-swarm: $(TESTS)  ## real Docker engines in a real swarm, on machines that a rack switches (root, Debian)
 	$(BIN)/python -m tests.lab.prepare
-	timeout --signal=INT --kill-after=60 600 $(BIN)/python -m pytest --durations=15 tests/lab/suites/swarm
+	timeout --signal=INT --kill-after=60 600 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 tests/lab/suites/swarm
 
 lint: $(TESTS)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

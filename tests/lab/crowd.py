@@ -31,10 +31,11 @@ PROGRAMS: Final = ("graped", "grapecli", DAEMON)
 SECOND_NS: Final = 10**9
 UP_S: Final = 90.0
 SOON_S: Final = 60.0
+LONG_S: Final = 300.0
 PAUSE_S: Final = 0.1
 KILL: Final = "docker ps --quiet | xargs --no-run-if-empty docker kill"
 JOURNAL_CHARS: Final = 6000
-# What is short here is long in earnest: a node is down after three heartbeats, its entry goes after forget_s.
+# What is short here is long in earnest: a node is down after three heartbeats. Nobody waits until one is forgotten.
 CONFIG: Final = f"""
 [store]
 state_dir = "{STATE}"
@@ -49,7 +50,7 @@ inrush_s = 0.2
 advertise = "{MASTER}"
 heartbeat_s = 1.0
 drain_s = 30.0
-forget_s = 60.0
+forget_s = 600.0
 retry_s = 1.0
 retry_max_s = 8.0
 """
@@ -147,11 +148,11 @@ class Crowd:
 
     def docker(self, *words: str) -> str:
         """Run Docker's own CLI on the master."""
-        return self.machine.do("docker", *words)
+        return self.machine.do("docker", *words, timeout_s=LONG_S)
 
     def grape_docker(self, *words: str, code: int = 0) -> str:
         """Run a command of grape_docker on the master as root."""
-        return self.machine.do(f"{VENV}/bin/{DAEMON}", *words, timeout_s=120.0, code=code)
+        return self.machine.do(f"{VENV}/bin/{DAEMON}", *words, timeout_s=LONG_S, code=code)
 
     def grape_docker_json(self, *words: str) -> Any:
         """Run a command of grape_docker, and give what it prints as JSON."""

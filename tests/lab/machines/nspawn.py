@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -60,10 +61,11 @@ class Nspawn(Process):
         assert self.process is not None
         deadline = time.monotonic() + INIT_S
         while time.monotonic() < deadline:
-            children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-            for child in map(int, children):
-                if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
-                    return child
+            with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # nspawn has others before, for moments
+                children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+                for child in map(int, children):
+                    if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                        return child
             time.sleep(PAUSE_S)
         raise AssertionError(f"{self.name} has no PID 1:\n{self.console.text()}")
 

@@ -25,6 +25,7 @@ def test_a_black_hole_delays_nobody_and_costs_one_attempt_in_its_back_off(
     crowd: Crowd, record_property: pytest.RecordProperty
 ) -> None:
     slave = crowd.slaves[LOST]
+    crowd.up()
     crowd.down()
     alone_s = others_ready_s(crowd)
     crowd.down()

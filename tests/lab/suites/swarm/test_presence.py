@@ -13,8 +13,9 @@ SOON_S = 60.0
 
 
 def test_what_is_switched_on_is_in_the_swarm(crowd: Crowd, record_property: pytest.RecordProperty) -> None:
+    crowd.up()
     crowd.down()
-    crowd.until(lambda: len(crowd.entries()) == 1, SOON_S, "grape_docker has made a swarm of the master alone")
+    crowd.until(lambda: len(crowd.entries()) == 1, SOON_S, "they have left the swarm")
     crowd.service("everywhere")
     began = time.monotonic()
     crowd.power("on", "@stack:0", "--wait=up")
