@@ -6,6 +6,7 @@ import click
 
 from grapecli import exits
 from grapecli.frame import Group
+from graped.terminal.groups import ExitCodes, version_option
 from graped.terminal.session import Session
 
 LATE = {
@@ -26,26 +27,14 @@ LATE = {
 }
 
 
-def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    """Print our own version; the daemon is not asked."""
-    if value:
-        from grapecli.version import own_version
+class Root(ExitCodes, Group):
+    """The root group."""
 
-        click.echo(f"grapecli {own_version()}")
-        ctx.exit()
-
-
-class Root(Group):
-    """The root group: its help ends with the exit codes."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the exit codes."""
-        with formatter.section("Exit codes"):
-            formatter.write_dl([(str(code), text) for code, text in exits.TABLE])
+    exit_codes = exits.TABLE
 
 
 @click.group(cls=Root, late=LATE)
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@version_option("grapecli")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Power, boot and watch a rack of single-board computers.

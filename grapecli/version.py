@@ -5,17 +5,8 @@ from __future__ import annotations
 import click
 
 from grapecli.frame import Command, pass_session
+from graped.terminal.groups import own_version
 from graped.terminal.session import Session
-
-
-def own_version() -> str:
-    """Look up the version of the installed package."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    try:
-        return version("grape")
-    except PackageNotFoundError:  # run from a source tree
-        return "unknown"
 
 
 @click.command(cls=Command)

@@ -7,6 +7,7 @@ import click
 from grape_docker.cli import exits
 from grape_docker.cli.frame import Group
 from grape_docker.cli.session import Session
+from graped.terminal.groups import ExitCodes, version_option
 
 LATE: dict[str, tuple[str, str]] = {
     "run": ("grape_docker.cli.run:run", "Keep the swarm equal to the nodes that are up (the daemon)."),
@@ -22,25 +23,14 @@ LATE: dict[str, tuple[str, str]] = {
 }
 
 
-def _version(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
-    if value:
-        from graped import __version__
+class Root(ExitCodes, Group):
+    """The root group."""
 
-        click.echo(f"grape_docker {__version__}")
-        ctx.exit()
-
-
-class Root(Group):
-    """The root group: its help ends with the exit codes."""
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the exit codes."""
-        with formatter.section("Exit codes"):
-            formatter.write_dl([(str(code), text) for code, text in exits.TABLE])
+    exit_codes = exits.TABLE
 
 
 @click.group(cls=Root, late=LATE)
-@click.option("--version", is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version.")
+@version_option("grape_docker")
 @click.pass_context
 def cli(ctx: click.Context) -> None:
     """Keep a Docker swarm equal to the set of nodes that are up.

@@ -88,3 +88,37 @@ class Group(click.Group):
             hint = f" Did you mean {near[0]!r}?" if near else f" There are: {', '.join(self.list_commands(ctx))}."
             raise click.UsageError(f"No such command {args[0]!r}.{hint}", ctx)
         return super().resolve_command(ctx, args)
+
+
+class ExitCodes(click.Group):
+    """A root group whose help ends with the exit codes: (code, what it means)."""
+
+    exit_codes: tuple[tuple[int, str], ...]
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the exit codes."""
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(code), text) for code, text in self.exit_codes])
+
+
+def version_option(program: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add ``--version``: the program's own; no daemon is asked."""
+
+    def show(ctx: click.Context, _param: click.Parameter, value: bool) -> None:
+        if value:
+            click.echo(f"{program} {own_version()}")
+            ctx.exit()
+
+    return click.option(
+        "--version", is_flag=True, is_eager=True, expose_value=False, callback=show, help="Show the version."
+    )
+
+
+def own_version() -> str:
+    """Look up the version of the installed package."""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("grape")
+    except PackageNotFoundError:  # run from a source tree
+        return "unknown"

@@ -17,7 +17,7 @@ from tests.lab.slave import Slave
 SERVICE: Final = "stubborn"
 STUBBORN: Final = ("/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done")  # ends when its grace is over
 KILL_ALL: Final = "docker ps --quiet | xargs --no-run-if-empty docker kill"
-LATE_S: Final = 4.0  # on a machine that has much to do
+LATE_S: Final = 8.0  # on a machine that has much to do
 
 Record = Callable[[str, object], None]
 
