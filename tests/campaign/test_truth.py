@@ -166,6 +166,17 @@ def test_what_a_kill_left_changed_is_told_by_the_next_life() -> None:
     assert not judge_crashes(crashed, []).violations, "nobody has looked yet"
 
 
+def test_what_a_life_told_before_it_was_killed_need_not_be_told_again() -> None:
+    forger = asked().read().send(A_ON, arrives=flip(A_ON, 3))
+    crashed = [Crashed(stack=0, line=forger.lines[-1])]
+    adopted = event("stack.adopted", 12.0, value=flip(A_ON, 4))
+    told = event("power.changed_by_itself", 11.0, value=flip(A_ON, 3))
+    other = event("power.changed_by_itself", 11.0, value=flip(A_ON, 5))
+    assert not judge_crashes(crashed, [told, adopted]).violations
+    assert judge_crashes(crashed, [other, adopted]).violations
+    assert judge_crashes(crashed, [adopted, told]).violations, "too late: another life had looked"
+
+
 # --- the alphabet -----------------------------------------------------------------------------------------
 
 

@@ -170,13 +170,20 @@ def _could_be_seen(outage: Outage, reads: Reads) -> bool:
 
 
 def judge_crashes(crashed: Iterable[Crashed], told: Sequence[Told]) -> Verdict:
-    """A byte that arrived changed and could not be repaired in its life is told by the next one that reads the port."""
+    """A byte that arrived changed and could not be repaired in its life is told by the next one that reads the port.
+
+    Unless its own life had given up and told it: a pin that is held lets nobody repair it, and what is shown then counts
+    as known.
+    """
     verdict = Verdict()
     for one in crashed:
         later = [event for event in told if event.stack == one.stack and event.t >= one.line.t]
         adopted = next((event for event in later if event.kind == "stack.adopted"), None)
         if adopted is None or adopted.fields["value"] == one.line.data:
             continue  # nobody came to read it, or by then it was as it was meant to be
+        if any(_tells(event, one.line) for event in later[: later.index(adopted)]):
+            verdict.counts["changed on its way, told, then killed"] += 1
+            continue
         for event in later:
             if event.kind == "port.changed_during_crash" and event.fields["recorded"] == one.line.data:
                 verdict.counts["changed during a crash, and told"] += 1
@@ -184,6 +191,11 @@ def judge_crashes(crashed: Iterable[Crashed], told: Sequence[Told]) -> Verdict:
         else:
             verdict.blame("a byte arrived changed, graped was killed, and its successor never said so", one.line)
     return verdict
+
+
+def _tells(event: Told, line: Line) -> bool:
+    """Whether a life told that a port shows what a byte has become."""
+    return event.kind == "power.changed_by_itself" and event.fields["value"] == line.after
 
 
 def judge_policies(evidence: Evidence, history: History, told: Sequence[Told]) -> Verdict:
