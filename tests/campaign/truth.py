@@ -172,8 +172,7 @@ def _could_be_seen(outage: Outage, reads: Reads) -> bool:
 def judge_crashes(crashed: Iterable[Crashed], told: Sequence[Told]) -> Verdict:
     """A byte that arrived changed and could not be repaired in its life is told by the next one that reads the port.
 
-    Unless its own life had given up and told it: a pin that is held lets nobody repair it, and what is shown then counts
-    as known.
+    Unless its own life had given up and told it: a pin that is held lets nobody repair it.
     """
     verdict = Verdict()
     for one in crashed:
