@@ -48,6 +48,7 @@ class Trusting:
         self._chores = chores
         self._journal = journal
         self._pinned = pinned
+        self._loop = asyncio.get_running_loop()
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="trust")
 
     async def look(self, slots: Sequence[SlotId], user: str) -> Sequence[types.HostKey]:
@@ -105,9 +106,9 @@ class Trusting:
         there = replace(at, user=user, host_keys=(shown.key,))
         leave_keys(there, self._keys.cluster_key(), ours, user=at.user, password=password)
         if self._keys.pin(at.name, (shown.key,)):
-            self._journal.append(
-                "node.trusted", f"{at.name} is trusted: {shown.fingerprint}", node=at.name,
-                fields={"fingerprint": shown.fingerprint, "user": user},
-            )  # fmt: skip
+            told = {"fingerprint": shown.fingerprint, "user": user}
+            text = f"{at.name} is trusted: {shown.fingerprint}"
+            tell = partial(self._journal.append, "node.trusted", text, node=at.name, fields=told)
+            self._loop.call_soon_threadsafe(tell)  # the journal belongs to the loop's thread
         self._pinned()
         return shown.fingerprint
