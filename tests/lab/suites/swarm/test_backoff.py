@@ -60,7 +60,8 @@ def attempts(crowd: Crowd) -> list[tuple[float, float]]:
     """Tell from when to when grape_docker was logged in on the black hole: one login an attempt; the last may go on."""
     keys = KeyRing(crowd.master.state / "ssh")
     others = {fingerprint_of(key) for key in (keys.cluster_public_key(), crowd.master.key.public)}
-    said = crowd.slaves[LOST].do("journalctl", "--no-pager", "--output=json", "--boot", "--unit=ssh")
+    # by the program's name: a process that ended at once after its last line is no longer found to be of a unit
+    said = crowd.slaves[LOST].do("journalctl", "--no-pager", "--output=json", "--boot", "--identifier=sshd")
     began: dict[str, float] = {}
     ended: dict[str, float] = {}
     for line in map(json.loads, said.splitlines()):
