@@ -31,6 +31,8 @@ from graped.hardware.lanes import Lanes, Priority, lane_of_bus
 from graped.hardware.protocols import Edge, Gpio
 from graped.model import Fault, SlotId, Stage
 from graped.notify import Notifier
+from graped.operate.compose import Operations
+from graped.operate.house import House
 from graped.pollers import Pollers
 from graped.provision.access import Access
 from graped.provision.chores import Chores
@@ -205,11 +207,19 @@ class _Daemon:
         store.journal.append("daemon.started", f"graped {__version__} started", fields={"pid": os.getpid()})
         self._signals(service)
         provisioning = self._provision(engine, store, service, chores, access)
+        operations = Operations(
+            House(
+                engine=engine, journal=store.journal, clock=self.clock, chores=chores, access=access,
+                provisioning=provisioning, is_real=ground.is_real, config_file=self.source.path,
+                set_devices=service.set_devices, reload=service.reload,
+            )
+        )  # fmt: skip
+        service.operations = operations
         end_stages = self._watch_stages(engine, ground)
         display = self._display(engine, store, ground)
         try:
             parts = {"network boot": provisioning.run} if provisioning is not None else {}
-            parts |= {"display": display.run, "SSH to the nodes": access.run}
+            parts |= {"display": display.run, "SSH to the nodes": access.run, "work with nodes": operations.run}
             await self._tasks(engine, service, pollers, listener, ground.resources.gpio, parts)
         finally:
             log.info("stopped; every slot stays as it is")

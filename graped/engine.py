@@ -66,12 +66,6 @@ class Edges(Protocol):
     def read_temperatures(self) -> None: ...
 
 
-class Lifecycle(Protocol):
-    """Who shuts a node's system down before it loses power; answers come back as events."""
-
-    def ask_soft_off(self, effect: AskSoftOff) -> None: ...
-
-
 class Memory(Protocol):
     """What is remembered over restarts."""
 
@@ -118,7 +112,6 @@ class Engine:
         memory: Memory,
         journal: Journal,
         *,
-        lifecycle: Lifecycle | None = None,
         alive: Callable[[], None] = lambda: None,
         heartbeat_s: float = 5.0,
     ) -> None:
@@ -127,10 +120,10 @@ class Engine:
         self._edges = edges
         self._memory = memory
         self._journal = journal
-        self._lifecycle = lifecycle
         self._alive = alive
         self._heartbeat_s = heartbeat_s
         self.cancel_chore: Callable[[int], None] = lambda _: None  # who does chores wants to know
+        self.ask_node: Callable[[AskSoftOff], None] = lambda _: None  # who talks to nodes; answers come as events
         self._inbox: deque[Event] = deque()
         self._draining = False
         self._changed = asyncio.Event()
@@ -211,8 +204,7 @@ class Engine:
             case AskGuards():
                 self._ask_guards(effect)
             case AskSoftOff():
-                if self._lifecycle:
-                    self._lifecycle.ask_soft_off(effect)
+                self.ask_node(effect)
             case _:
                 assert_never(effect)
 

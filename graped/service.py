@@ -9,6 +9,7 @@ from pathlib import Path
 
 from graped import __version__
 from graped.api.backend import Access, Provision
+from graped.api.operations import Operations
 from graped.api.simulator import RackSimulator
 from graped.api.types import ConfigReport, ConfigValue, ConfigView
 from graped.clock import Clock
@@ -80,6 +81,8 @@ class Source:
 
 class Service:
     """Join engine, store and configuration."""
+
+    operations: Operations  # set before the API is served: they work with this service, too
 
     def __init__(
         self,

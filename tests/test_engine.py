@@ -101,9 +101,9 @@ class Rig:
     def read_temperatures(self) -> None:
         self.temperatures += 1
 
-    # lifecycle
+    # nodes
 
-    def ask_soft_off(self, effect: AskSoftOff) -> None:
+    def ask_node(self, effect: AskSoftOff) -> None:
         raise AssertionError("nobody can be asked")
 
     # memory
@@ -172,7 +172,8 @@ def drive(
     async def whole() -> None:
         config = make_config((0,), stagger_s=0.01, inrush_s=0.02, **policy)
         start = initial(config, Remembered(), layouts={0: frozenset(range(6))}, next_job=1)
-        rig.engine = Engine(start, rig.clock, rig, rig, rig, lifecycle=rig, alive=rig.beat, heartbeat_s=heartbeat_s)
+        rig.engine = Engine(start, rig.clock, rig, rig, rig, alive=rig.beat, heartbeat_s=heartbeat_s)
+        rig.engine.ask_node = rig.ask_node
         stop = asyncio.Event()
         turning = asyncio.create_task(rig.engine.run(stop))
         rig.engine.post(StackFound(stack=0, layout=BOARD, bus=1, address=0))

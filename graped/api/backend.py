@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Protocol
 
 from graped.api import types
+from graped.api.operations import Operations
 from graped.api.types import ConfigReport, ConfigView, SimDisplay, SimFault
 from graped.clock import Clock
 from graped.core.chore import Chore
@@ -151,6 +152,8 @@ class Backend(Protocol):
     def provision(self) -> Provision | None: ...  # None: netbooting is off and nothing is stored
     @property
     def access(self) -> Access: ...
+    @property
+    def operations(self) -> Operations: ...
     @property
     def version(self) -> str: ...
     @property

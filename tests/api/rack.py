@@ -34,6 +34,7 @@ from graped.store.jobs import Stored, StoredJob, StoredTask
 from graped.store.journal import Journal
 from graped.store.marks import Ids
 from tests.api.access import Access
+from tests.api.operations import Operations
 from tests.api.provision import Provision
 
 BITS = {0: 1, 1: 6, 2: 3, 3: 2, 4: 5, 5: 4}
@@ -158,6 +159,7 @@ class Rack:
         self.engine = Engine(state, self.clock, self, Memory(), self.journal)
         self.provision = Provision(self.engine) if self.netboot else None
         self.access = Access(self.engine)
+        self.operations = Operations(self.engine)
         for key in stacks:
             self.ports[key] = 0xFF
             self.engine.post(StackFound(stack=key, layout=LAYOUT, bus=key // 8, address=key % 8))

@@ -1,0 +1,1 @@
+"""Working with nodes: soft-off, evidence, commands, facts, enrolment, rollouts."""

@@ -1,0 +1,24 @@
+"""Put the features of this room together for one daemon; implements ``api.operations.Operations``."""
+
+from __future__ import annotations
+
+import asyncio
+
+from graped.core.effects import AskSoftOff
+from graped.operate.house import House
+
+
+class Operations:
+    """One attribute a feature; made in the event loop's thread."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+        house.engine.ask_node = self._ask_node
+
+    async def run(self) -> None:
+        """Run what works by itself, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(asyncio.Event().wait())  # a feature a line
+
+    def _ask_node(self, effect: AskSoftOff) -> None:
+        """Carry out what the core asks of a node; answers come back as events."""
