@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 RUNS := $(VENV)/.runs
 TESTS := $(VENV)/.tests
 
-.PHONY: demo test check lint bench lab-netboot lab-system lab-swarm lock wheelhouse deb man clean
+.PHONY: demo test check lint bench lab-netboot lab-system lab-swarm lab-heal lock wheelhouse deb man clean
 .DEFAULT_GOAL := help
 
 help:  ## list the targets
@@ -37,6 +37,10 @@ lab-system: $(TESTS)  ## install Grape on fresh machines with systemd (root, Deb
 lab-swarm: $(TESTS)  ## real Docker engines in a real swarm, on machines that a rack switches (root, Debian)
 	$(BIN)/python -m tests.lab.prepare
 	timeout --signal=INT --kill-after=60 600 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 tests/lab/suites/swarm
+
+lab-heal: $(TESTS)  ## enrol, heal and work with nodes that are real machines (root, Debian)
+	$(BIN)/python -m tests.lab.prepare
+	timeout --signal=INT --kill-after=60 600 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 tests/lab/suites/heal
 
 lint: $(TESTS)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .

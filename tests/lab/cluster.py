@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,14 +31,25 @@ LONG_S = 600.0
 
 
 class Cluster:
-    """``devices`` has the MAC address of each slot; ``more`` is appended to the configuration."""
+    """``devices`` has the MAC address of each slot; ``more`` is appended to the configuration.
 
-    def __init__(self, run: Run, network: Network, devices: Mapping[Slot, str], more: str = "") -> None:
+    ``carded`` are the slots whose machines boot from a card of their own.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        network: Network,
+        devices: Mapping[Slot, str],
+        more: str = "",
+        *,
+        carded: Collection[Slot] = (),
+    ) -> None:
         self.run = run
         self.network = network
         self.master = Master(network, f"{PREFIX}.1/24")
         self.key = Key(run)
-        self._config = stacks_of(devices) + NETBOOT + f'[ssh]\nauthorized_keys = ["{self.key.public}"]\n' + more
+        self._config = stacks_of(devices, carded) + NETBOOT + f'[ssh]\nauthorized_keys = ["{self.key.public}"]\n' + more
         self.rack: Rack
 
     def start(self, slots: Mapping[Slot, Powered]) -> None:
@@ -99,10 +110,13 @@ def address(slot: Slot) -> str:
     return f"{PREFIX}.{FIRST_HOST + 6 * slot[0] + slot[1]}"
 
 
-def stacks_of(devices: Mapping[Slot, str]) -> str:
+def stacks_of(devices: Mapping[Slot, str], carded: Collection[Slot] = ()) -> str:
     """Write the stacks and devices of a configuration."""
     lines = []
     for key in sorted({key for key, _ in devices}):
         lines.append(f"[cluster.stacks.{key}.devices]")
-        lines += [f'{slot} = {{ mac = "{mac}" }}' for (stack, slot), mac in sorted(devices.items()) if stack == key]
+        for (stack, slot), mac in sorted(devices.items()):
+            if stack == key:
+                more = ', boot = "local"' if (stack, slot) in carded else ""
+                lines.append(f'{slot} = {{ mac = "{mac}"{more} }}')
     return "\n".join(lines) + "\n"

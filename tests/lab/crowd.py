@@ -14,13 +14,14 @@ from docker.types import EndpointSpec, RestartPolicy, ServiceMode
 
 from graped.errors import GrapeError
 from graped.network.ssh_keys import KeyRing
+from tests.lab.carded import new_host_key
 from tests.lab.cluster import PREFIX, address
 from tests.lab.machines.bare_machine import CLUSTER, BareMachine
 from tests.lab.network import Network
 from tests.lab.rack import Slot
 from tests.lab.run import Run
 from tests.lab.served import STATE, VENV, Served
-from tests.lab.slave import Slave, new_host_key
+from tests.lab.slave import Slave
 from tests.lab.ssh import Login
 from tests.lab.swarm_roots import swarm_root
 from tests.lab.swarm_seed import IMAGE, image_tar, wait_docker

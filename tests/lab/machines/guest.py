@@ -17,11 +17,20 @@ class Guest(Process):
         self.mac = mac
         self._lives = 0
         self._tap = ""
+        self._plugged = True
+
+    def plug(self, *, plugged: bool) -> None:
+        """Plug its cable in, or pull it out; that stays so when it is switched off and on."""
+        self._plugged = plugged
+        if self._tap:
+            self.network.set_port(self._tap, up=plugged)
 
     def fresh_tap(self) -> str:
         """Plug in a new tap: some guests stall on one that another kind has used."""
         self._lives += 1
         self._tap = self.network.tap(f"{self.name[:STEM]}.{self._lives}")
+        if not self._plugged:
+            self.network.set_port(self._tap, up=False)
         return self._tap
 
     def power_cut(self) -> None:

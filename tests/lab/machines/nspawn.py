@@ -61,6 +61,8 @@ class Nspawn(Process):
         assert self.process is not None
         deadline = time.monotonic() + INIT_S
         while time.monotonic() < deadline:
+            if not self.running:
+                raise ProcessLookupError(f"{self.name} has ended:\n{self.console.text()}")
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # nspawn has others before, for moments
                 children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
                 for child in map(int, children):
@@ -77,7 +79,8 @@ class Nspawn(Process):
     def power_cut(self) -> None:
         """Kill its PID 1: everything inside is gone with it."""
         if self.running:
-            os.kill(self.init, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ends by itself just now
+                os.kill(self.init, signal.SIGKILL)
             assert self.process is not None
             self.process.wait(INIT_S)
         super().power_cut()

@@ -36,10 +36,21 @@ class Pi:
         self._faults = faults
         self._rom: BootRom | None = None
         self._follower: threading.Thread | None = None
+        self._plugged = True
+        self._in_rom = False  # its place stands for it; else its kernel's tap does
+
+    def unplug(self) -> None:
+        """Pull its cable out; that stays so when it is switched off and on."""
+        self._plug(plugged=False)
+
+    def plug_in(self) -> None:
+        """Plug its cable in again."""
+        self._plug(plugged=True)
 
     def power_on(self) -> None:
         """Start its boot ROM."""
-        self._place.set_link(up=True)
+        self._place.set_link(up=self._plugged)
+        self._in_rom = True
         self._rom = BootRom(self._place, self.board, faults=self._faults, then_system=self.kernel is None)
         self.roms.append(self._rom.result)
         self._loop.power_on(self._rom)
@@ -61,7 +72,15 @@ class Pi:
         result = self._loop.wait(rom, BOOT_S)
         if self.kernel is None or not result.ok:
             return
+        self._in_rom = False
         self._place.set_link(up=False)
         self._place.set_address(None)
         self.kernel.cmdline = result.cmdline
         self.kernel.power_on()
+
+    def _plug(self, *, plugged: bool) -> None:
+        self._plugged = plugged
+        if self._in_rom:
+            self._place.set_link(up=plugged)
+        if self.kernel is not None:
+            self.kernel.plug(plugged=plugged)

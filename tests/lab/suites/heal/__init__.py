@@ -1,0 +1,1 @@
+"""Tests of enrolment, recovery and everyday work, on real machines."""
