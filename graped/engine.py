@@ -47,7 +47,7 @@ AFTER_BUG_S = 1.0  # how long the core is left alone after it failed
 
 WARNINGS = ("stack.missing", "stack.unknown", "power.changed_by_itself", "power.not_taken", "power.repaired",
             "port.changed", "temperature.alarm", "temperature.emergency", "meter.missing", "fault.",
-            "guard.lapsed", "guard.overdue")  # fmt: skip
+            "guard.lapsed", "guard.overdue", "soft_off.overdue")  # fmt: skip
 CHORES = ("image.", "node.")  # their failures are warnings
 
 

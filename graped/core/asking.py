@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from graped.config.types import Config
 from graped.core import port, sequence
 from graped.core.draft import Draft
-from graped.core.effects import ReadPort
+from graped.core.effects import AskSoftOff, ReadPort
 from graped.core.events import CancelAsked, PowerAsked
 from graped.core.jobs import Job, Result, Step, Task
 from graped.core.observe import UNREADABLE
@@ -60,14 +62,11 @@ def accept(draft: Draft, event: PowerAsked) -> None:
     """Make a job of a checked request. A slot that an older job works on is taken over."""
     tasks = {}
     for slot in dict.fromkeys(event.slots):
-        queued_at = draft.now
+        tasks[slot] = Task(slot=slot, queued_at=draft.now)
         older = draft.claims.get(slot)
         if older is not None:
-            task = draft.jobs[older].tasks[slot]
-            if draft.jobs[older].verb is event.verb and task.step is Step.QUEUED:
-                queued_at = task.queued_at  # asking again does not cost the place in the queue
+            tasks[slot] = _going_on(draft, event, draft.jobs[older], draft.jobs[older].tasks[slot])
             draft.end_task(older, slot, Result.SUPERSEDED, f"job {event.job} asks for {event.verb.value}")
-        tasks[slot] = Task(slot=slot, queued_at=queued_at)
         draft.claims[slot] = event.job
         draft.want(slot, Power.OFF if event.verb is Verb.OFF else Power.ON)
         fault = draft.slots[slot].fault
@@ -87,6 +86,28 @@ def accept(draft: Draft, event: PowerAsked) -> None:
         draft.effects.append(ReadPort(stack=stack))
 
 
+def _going_on(draft: Draft, event: PowerAsked, old: Job, task: Task) -> Task:
+    """Begin where an earlier job has brought a slot: asking again neither costs its place nor gains it time.
+
+    A system that is stopping stops, whatever is asked now: a slot that is to be on is cut and comes on again.
+    """
+    new = Task(slot=task.slot, queued_at=draft.now)
+    if old.verb is event.verb and task.step is Step.QUEUED:
+        new = replace(new, queued_at=task.queued_at)
+    if event.force or not _loses_power(old, task):
+        return new
+    if task.step is Step.SOFT_OFF and task.until is not None:
+        draft.effects.append(AskSoftOff(job=event.job, slot=task.slot, deadline=task.until))
+        return replace(new, step=Step.SOFT_OFF, until=task.until, way=task.way, reason=task.reason)
+    if event.verb is Verb.ON:
+        return new
+    return replace(new, guarded_until=task.until if task.step is Step.GUARDS else task.guarded_until)
+
+
+def _loses_power(job: Job, task: Task) -> bool:
+    return (job.verb is not Verb.ON and not task.cut_done) or task.step is Step.SOFT_OFF
+
+
 def cancel(draft: Draft, event: CancelAsked) -> None:
     """End the slots of a job that still wait. A byte that is on its way is not called back.
 
@@ -101,6 +122,7 @@ def cancel(draft: Draft, event: CancelAsked) -> None:
         if task.result is not None or (flight is not None and flying and not flight.unsure):
             continue
         note = "; it is off in the middle of its cycle" if task.cut_done else ""
+        note = "; its system was asked to stop, and stops" if task.step is Step.SOFT_OFF else note
         note = "; whether it was switched is not known yet" if flying else note
         draft.end_task(job.id, slot, Result.CANCELLED, f"cancelled by {event.by}{note}")
         observed = draft.slots[slot].observed

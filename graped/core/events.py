@@ -254,6 +254,15 @@ class SoftOffChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SoftOffTold:
+    """How far the operating system of a slot is on its way down: for whoever waits for the job."""
+
+    job: int
+    slot: SlotId
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SoftOffEnded:
     """The operating system of a slot is down, or did not obey (``note``)."""
 
@@ -313,6 +322,7 @@ Event = (
     | GuardReleased
     | GuardRemoved
     | SoftOffChanged
+    | SoftOffTold
     | SoftOffEnded
     | PowerOnHeld
     | ConfigChanged

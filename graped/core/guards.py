@@ -10,6 +10,7 @@
 | its lease is over                                 | ends: a guard whose owner died holds no longer than that     |
 | ``guard_max_s`` after the slot came to ``guards`` | ends; ``guard.overdue`` tells it                             |
 | the job is cancelled or taken over                | ends; ``guard.called_off`` tells it                          |
+| the slot is to lose power for a later job as well | asked anew for that job, until the deadline of the first     |
 | ``--force``, emergency off                        | never begins; ``guard.skipped`` tells it                     |
 
 Guards are forgotten when graped ends, and so are their holds: nothing goes on then, and whoever wants to guard
@@ -92,6 +93,9 @@ def ask(draft: Draft, job: Job, slot: SlotId) -> bool:
     if not names:
         return False
     until = draft.now + draft.config.power.guard_max_s
+    earlier = draft.jobs[job.id].tasks[slot].guarded_until
+    if earlier is not None:
+        until = min(until, earlier)
     holds = tuple(Hold(guard=name, since=draft.now) for name in names)
     draft.set_task(job.id, slot, step=Step.GUARDS, until=until, holds=holds, reason=_reason(holds))
     draft.effects.append(AskGuards(job=job.id, slot=slot, verb=job.verb, guards=names, deadline=until))

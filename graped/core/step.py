@@ -34,6 +34,7 @@ from graped.core.events import (
     SlotsWatched,
     SoftOffChanged,
     SoftOffEnded,
+    SoftOffTold,
     StackFound,
     StackLost,
     StageSeen,
@@ -124,8 +125,10 @@ def _take(draft: Draft, event: Event) -> None:
             guards.take(draft, event)
         case SoftOffChanged():
             draft.other["soft_off"] = event.slots
+        case SoftOffTold():
+            way.soft_off_told(draft, event)
         case SoftOffEnded():
-            way.soft_off_ended(draft, event.job, event.slot, event.note)
+            way.soft_off_ended(draft, event)
         case PowerOnHeld():
             _power_on_held(draft, event)
         case ConfigChanged():

@@ -10,9 +10,11 @@
 | queued   | (on) the sequencer lets it go                     | on                                             |
 | on       | the port verifiably shows on                      | ended                                          |
 
-Nobody registered, or ``--force``: guards and soft_off are passed at once and say so in ``way``. A stack that does not
-answer holds its slots where they are, and a port that does not take a slot's byte makes this slot wait a moment
-(graped.core.ports); after ``give_up_s`` of either they fail with the reason. A slot that can never go on fails at once.
+A later command for a slot whose system is stopping goes on from there: it is cut, and comes on again where that is
+asked. Nobody registered, or ``--force``: guards and soft_off are passed at once and say so in ``way``. A stack that
+does not answer holds its slots where they are, and a port that does not take a slot's byte makes this slot wait a
+moment (graped.core.ports); after ``give_up_s`` of either they fail with the reason. A slot that can never go on fails
+at once.
 """
 
 from __future__ import annotations
@@ -21,9 +23,12 @@ from graped.core import guards, port, sequence
 from graped.core.asking import limits
 from graped.core.draft import Draft
 from graped.core.effects import AskSoftOff
+from graped.core.events import SoftOffEnded, SoftOffTold
 from graped.core.jobs import Job, Result, Step, Task
 from graped.core.writing import WRITABLE, group_want, turns_on, write_what_is_due
 from graped.model import Power, SlotId, Verb
+
+STOPPING = "the system is stopping"
 
 
 def progress(draft: Draft) -> None:
@@ -40,10 +45,23 @@ def progress(draft: Draft) -> None:
         _watch(draft, job, task)
 
 
-def soft_off_ended(draft: Draft, job_id: int, slot: SlotId, note: str) -> None:
+def soft_off_told(draft: Draft, event: SoftOffTold) -> None:
+    """The operating system of a slot is on its way down."""
+    if _is_stopping(draft, event.job, event.slot):
+        draft.set_task(event.job, event.slot, reason=event.note or STOPPING)
+
+
+def soft_off_ended(draft: Draft, event: SoftOffEnded) -> None:
     """The operating system of a slot is down, or will not go."""
-    if draft.claims.get(slot) == job_id and draft.jobs[job_id].tasks[slot].step is Step.SOFT_OFF:
-        _to_cut(draft, draft.jobs[job_id], slot, f"soft-off: {note or 'is down'}")
+    if not _is_stopping(draft, event.job, event.slot):
+        return
+    note = event.note or "is down"
+    draft.log("soft_off.ended", f"{draft.name(event.slot)}: {note}", slot=event.slot, job=event.job)
+    _to_cut(draft, draft.jobs[event.job], event.slot, f"soft-off: {note}")
+
+
+def _is_stopping(draft: Draft, job: int, slot: SlotId) -> bool:
+    return draft.claims.get(slot) == job and draft.jobs[job].tasks[slot].step is Step.SOFT_OFF
 
 
 def _advance(draft: Draft, job: Job, task: Task) -> None:
@@ -68,7 +86,7 @@ def _advance(draft: Draft, job: Job, task: Task) -> None:
         case Step.GUARDS if verdict := guards.verdict(draft, job, task):
             _to_soft_off(draft, job, slot, verdict)
         case Step.SOFT_OFF if task.until is not None and draft.now >= task.until:
-            _to_cut(draft, job, slot, f"soft-off: not down after {draft.config.power.soft_off_max_s:g} s")
+            _cut_late(draft, job, task)
         case Step.CUT if observed is Power.OFF and not flying:
             _cut_ended(draft, job, task)
         case Step.RESTING if task.until is not None and draft.now >= task.until:
@@ -95,11 +113,21 @@ def _to_soft_off(draft: Draft, job: Job, slot: SlotId, note: str) -> None:
         until = draft.now + draft.config.power.soft_off_max_s
         way = (*draft.jobs[job.id].tasks[slot].way, note)
         draft.set_task(
-            job.id, slot, step=Step.SOFT_OFF, until=until, way=way, reason="the system is stopping", holds=()
-        )
+            job.id, slot, step=Step.SOFT_OFF, until=until, way=way, reason=STOPPING, holds=()
+        )  # fmt: skip
+        draft.log("soft_off.asked", f"{draft.name(slot)}: its system is asked to stop, for power {job.verb}",
+                  slot=slot, job=job.id, verb=job.verb.value)  # fmt: skip
         draft.effects.append(AskSoftOff(job=job.id, slot=slot, deadline=until))
     else:
         _to_cut(draft, job, slot, note, "soft-off: nobody to ask")
+
+
+def _cut_late(draft: Draft, job: Job, task: Task) -> None:
+    """Cut a slot whose system did not obey."""
+    last = f" ({task.reason})" if task.reason not in ("", STOPPING) else ""
+    note = f"not down after {draft.config.power.soft_off_max_s:g} s{last}"
+    draft.log("soft_off.overdue", f"{draft.name(task.slot)}: {note}; it is cut", slot=task.slot, job=job.id)
+    _to_cut(draft, job, task.slot, f"soft-off: {note}")
 
 
 def _to_cut(draft: Draft, job: Job, slot: SlotId, *notes: str) -> None:

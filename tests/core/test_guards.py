@@ -90,6 +90,31 @@ def test_a_guard_that_answers_no_more_is_passed_with_what_it_last_told(world: Wo
     assert [line.slot for line in told(world, "guard.overdue")] == [A]
 
 
+@pytest.mark.parametrize("later", [Verb.OFF, Verb.CYCLE])
+def test_asking_again_gives_a_guard_no_more_time(world: World, later: Verb) -> None:
+    world.guard([A])
+    began = world.now
+    world.ask(Verb.OFF, [A])
+    for _ in range(3):
+        world.run(GUARD_MAX_S / 4)
+        job = world.ask(later, [A])
+    assert {one.deadline for one in world.asked_guards} == {began + GUARD_MAX_S}
+    assert world.ports[0].is_on(0)
+    world.run(GUARD_MAX_S / 4 + 1)
+    assert not world.ports[0].is_on(0)
+    assert way(world, job) == "guards: docker: did not let go within 20 s"
+
+
+def test_an_on_in_between_gives_a_guard_its_time_anew(world: World) -> None:
+    world.guard([A])
+    world.ask(Verb.OFF, [A])
+    world.run(GUARD_MAX_S / 2)
+    world.ask(Verb.ON, [A])
+    world.settle()
+    world.ask(Verb.OFF, [A])
+    assert world.asked_guards[-1].deadline == world.now + GUARD_MAX_S
+
+
 def test_a_removed_guard_lets_go(world: World) -> None:
     world.guard([A])
     job = world.ask(Verb.OFF, [A])

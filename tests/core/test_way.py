@@ -131,6 +131,73 @@ def test_force_overtakes_an_off_that_guards_hold(world: World) -> None:
     assert world.result(second, A) is Result.DONE
 
 
+def test_what_a_stopping_system_tells_is_why_the_slot_waits_and_what_is_said_of_it_in_the_end(world: World) -> None:
+    world.guard((), [A])
+    job = world.ask(Verb.OFF, [A])
+    assert world.task(job, A).reason == "the system is stopping"
+    world.told_down(job, A, "ping still answers")
+    assert world.task(job, A).reason == "ping still answers"
+    world.told_down(job + 1, A, "somebody else's")
+    world.told_down(job, B, "nobody asked it")
+    assert world.task(job, A).reason == "ping still answers"
+    world.run(11)
+    assert world.task(job, A).way[1] == "soft-off: not down after 10 s (ping still answers)"
+    assert [one.kind for one in world.logs if one.kind.startswith("soft_off.")] == [
+        "soft_off.asked",
+        "soft_off.overdue",
+    ]
+
+
+@pytest.mark.parametrize("later", [Verb.OFF, Verb.CYCLE])
+def test_asking_again_while_the_system_stops_goes_on_with_the_first_ones_deadline(world: World, later: Verb) -> None:
+    world.guard((), [A])
+    first = world.ask(Verb.OFF, [A])
+    deadline = world.asked_soft_off[0].deadline
+    world.run(6)
+    second = world.ask(later, [A])
+    assert world.result(first, A) is Result.SUPERSEDED
+    assert world.task(second, A).step is Step.SOFT_OFF
+    assert [(one.job, one.deadline) for one in world.asked_soft_off] == [(first, deadline), (second, deadline)]
+    world.down(first, A)  # too late: it is the second one's now
+    assert world.task(second, A).step is Step.SOFT_OFF
+    world.run(4.5)
+    assert not world.ports[0].is_on(0)
+    assert world.task(second, A).way[:2] == ("guards: none registered", "soft-off: not down after 10 s")
+
+
+def test_on_for_a_system_that_stops_cuts_it_once_it_is_down_and_brings_it_back(world: World) -> None:
+    """It would stay halted with its power on otherwise."""
+    world.guard((), [A])
+    world.ask(Verb.OFF, [A])
+    world.run(2)
+    job = world.ask(Verb.ON, [A])
+    assert world.task(job, A).step is Step.SOFT_OFF
+    world.run(1)
+    world.down(job, A, "is down after 3 s")
+    world.run(1)
+    assert world.task(job, A).step is Step.RESTING
+    assert not world.ports[0].is_on(0)
+    world.run(6)
+    assert world.result(job, A) is Result.DONE
+    assert world.ports[0].is_on(0)
+
+
+def test_force_cuts_a_system_that_stops_at_once(world: World) -> None:
+    world.guard((), [A])
+    world.ask(Verb.OFF, [A])
+    world.run(1)
+    job = world.ask(Verb.OFF, [A], force=True)
+    world.settle()
+    assert world.result(job, A) is Result.DONE
+
+
+def test_a_cancelled_off_says_that_the_system_stops_all_the_same(world: World) -> None:
+    world.guard((), [A])
+    job = world.ask(Verb.OFF, [A])
+    world.cancel(job)
+    assert world.task(job, A).reason == "cancelled by me; its system was asked to stop, and stops"
+
+
 def test_answers_of_clients_that_come_late_change_nothing(world: World) -> None:
     world.guard([A], [A])
     job = world.ask(Verb.OFF, [A])

@@ -45,6 +45,7 @@ from graped.core.events import (
     SlotsWatched,
     SoftOffChanged,
     SoftOffEnded,
+    SoftOffTold,
     StackFound,
     StageSeen,
     SwitchEnd,
@@ -190,6 +191,7 @@ class World:
         self.sent: list[Sent] = []
         self.asked_guards: list[AskGuards] = []
         self.asked_soft_off: list[AskSoftOff] = []
+        self.stopped: set[tuple[int, SlotId]] = set()  # ever asked
         self.temperature_reads: list[float] = []
         self.celsius: dict[int, float] = {}
         self.raced = 0
@@ -316,6 +318,7 @@ class World:
                 self.asked_guards.append(effect)
             case AskSoftOff():
                 self.asked_soft_off.append(effect)
+                self.stopped.add((effect.job, effect.slot))
             case ReadTemperatures():
                 self.temperature_reads.append(self.now)
                 self.at(WIRE_S, self.read_temperatures)
@@ -375,7 +378,8 @@ class World:
             assert number in effect.jobs
             job = self.state.jobs[number]
             on = bool(effect.value >> bit & 1) is not one.layout.active_low
-            assert job.verb is Verb.CYCLE or (job.verb is Verb.ON) is on, f"{place}: {job.verb}, not {on}"
+            stops = (number, place) in self.stopped  # what is to be on, and whose system stops, is cut first
+            assert job.verb is Verb.CYCLE or stops or (job.verb is Verb.ON) is on, f"{place}: {job.verb}, not {on}"
             coming += [place] if on else []
         self._judge_room(key, coming)
 
@@ -520,6 +524,9 @@ class World:
 
     def let_go(self, job: int, slot: SlotId, note: str = "", *, name: str = GUARD) -> None:
         self.send(GuardReleased(name=name, job=job, slot=slot, note=note))
+
+    def told_down(self, job: int, slot: SlotId, note: str) -> None:
+        self.send(SoftOffTold(job=job, slot=slot, note=note))
 
     def down(self, job: int, slot: SlotId, note: str = "") -> None:
         self.send(SoftOffEnded(job=job, slot=slot, note=note))
