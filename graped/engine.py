@@ -22,11 +22,13 @@ from graped.core.effects import (
     CancelChore,
     Effect,
     Log,
+    LookAtNode,
     ReadPort,
     ReadTemperatures,
     SaveChore,
     SaveDesired,
     SaveJob,
+    SoftReboot,
     SwitchPort,
 )
 from graped.core.events import CancelAsked, ChoreBegun, Event, GuardEvent, PortSwitched, PowerAsked, SwitchEnd, Tick
@@ -123,7 +125,9 @@ class Engine:
         self._alive = alive
         self._heartbeat_s = heartbeat_s
         self.cancel_chore: Callable[[int], None] = lambda _: None  # who does chores wants to know
-        self.ask_node: Callable[[AskSoftOff], None] = lambda _: None  # who talks to nodes; answers come as events
+        self.ask_node: Callable[[AskSoftOff | LookAtNode | SoftReboot], None] = lambda _: (
+            None
+        )  # who talks to nodes; answers: events
         self._inbox: deque[Event] = deque()
         self._draining = False
         self._changed = asyncio.Event()
@@ -203,7 +207,7 @@ class Engine:
                 self._memory.save_desired(effect.desired)
             case AskGuards():
                 self._ask_guards(effect)
-            case AskSoftOff():
+            case AskSoftOff() | LookAtNode() | SoftReboot():
                 self.ask_node(effect)
             case _:
                 assert_never(effect)

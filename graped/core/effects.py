@@ -93,6 +93,20 @@ class AskSoftOff:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtNode:
+    """Look how far the node in a slot answers (link, ping, SSH, a command); answer ``EvidenceSeen`` in some seconds."""
+
+    slot: SlotId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftReboot:
+    """Ask the operating system in a slot to start again; answer ``SoftRebootEnded``."""
+
+    slot: SlotId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadTemperatures:
     """Read every stack's temperature now: the over-temperature line is low."""
 
@@ -107,5 +121,7 @@ Effect = (
     | SaveDesired
     | AskGuards
     | AskSoftOff
+    | LookAtNode
+    | SoftReboot
     | ReadTemperatures
 )

@@ -271,6 +271,42 @@ class SoftOffEnded:
     note: str = ""
 
 
+class SshSeen(StrEnum):
+    """How a node's SSH server met us; each one is more than the one before."""
+
+    NONE = "none"  # no connection
+    REFUSED = "refused"  # the system answers, no server listens
+    SILENT = "silent"  # it connects and says nothing
+    BANNER = "banner"  # it says what it is; nothing pinned to compare its key with
+    WRONG_KEY = "wrong_key"  # it proves a key that is not the pinned one
+    TRUSTED = "trusted"  # it proves the pinned key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvidenceSeen:
+    """What a look at a node found, rung by rung; None: not asked, or it cannot be told. The answer to ``LookAtNode``.
+
+    ``text`` is one line for people: "link up, ping answers, SSH connects and says nothing".
+    """
+
+    slot: SlotId
+    at: float  # monotonic s, when the look ended
+    link: bool | None = None  # carrier, ARP or a bridge's table
+    ping: bool | None = None
+    ssh: SshSeen | None = None
+    command: bool | None = None  # a command over SSH ended well
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoftRebootEnded:
+    """A node was asked to start again (``done``), or could not be asked (``note`` says why)."""
+
+    slot: SlotId
+    done: bool
+    note: str = ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PowerOnHeld:
     """Nothing is to be switched on for ``reason`` ("" again: go on). What is on stays on."""
@@ -324,6 +360,8 @@ Event = (
     | SoftOffChanged
     | SoftOffTold
     | SoftOffEnded
+    | EvidenceSeen
+    | SoftRebootEnded
     | PowerOnHeld
     | ConfigChanged
     | DaemonFault

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from graped.config.types import Config, Model
 from graped.core.chore import Chore
 from graped.core.jobs import Job
+from graped.core.recovery_types import Hold, Look, Recovery
 from graped.model import (
     Fault,
     MeterKind,
@@ -143,6 +144,9 @@ class State:
     remembered: Remembered = Remembered()
     watched: frozenset[SlotId] = frozenset()  # whose boot stages somebody tells; nothing waits for the others
     trusted: frozenset[SlotId] = frozenset()  # nodes whose host key is pinned
+    recovery: dict[SlotId, Recovery] = field(default_factory=dict)  # nodes in trouble, and whose cycles still count
+    recovery_holds: dict[str, Hold] = field(default_factory=dict)  # "all" or "stack 0" -> why nobody is recovered there
+    looks: dict[SlotId, Look] = field(default_factory=dict)  # at nodes in trouble, and at those that prove our network
     wake: float | None = None  # when a Tick is due at the latest
     next_job: int = 1
     next_token: int = 1

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from graped.config.types import Config
-from graped.core import asking, boot, chores, guards, overheat, ports, way
+from graped.core import asking, boot, chores, guards, overheat, ports, recovery, way
 from graped.core.draft import Draft
 from graped.core.effects import Effect
 from graped.core.events import (
@@ -19,6 +19,7 @@ from graped.core.events import (
     ConfigChanged,
     DaemonFault,
     Event,
+    EvidenceSeen,
     GuardRegistered,
     GuardReleased,
     GuardRemoved,
@@ -35,6 +36,7 @@ from graped.core.events import (
     SoftOffChanged,
     SoftOffEnded,
     SoftOffTold,
+    SoftRebootEnded,
     StackFound,
     StackLost,
     StageSeen,
@@ -129,6 +131,10 @@ def _take(draft: Draft, event: Event) -> None:
             way.soft_off_told(draft, event)
         case SoftOffEnded():
             way.soft_off_ended(draft, event)
+        case EvidenceSeen():
+            recovery.evidence_seen(draft, event)
+        case SoftRebootEnded():
+            recovery.soft_reboot_ended(draft, event)
         case PowerOnHeld():
             _power_on_held(draft, event)
         case ConfigChanged():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from graped.core.effects import AskSoftOff
+from graped.core.effects import AskSoftOff, LookAtNode, SoftReboot
 from graped.operate.house import House
 
 
@@ -20,5 +20,5 @@ class Operations:
         async with asyncio.TaskGroup() as group:
             group.create_task(asyncio.Event().wait())  # a feature a line
 
-    def _ask_node(self, effect: AskSoftOff) -> None:
+    def _ask_node(self, effect: AskSoftOff | LookAtNode | SoftReboot) -> None:
         """Carry out what the core asks of a node; answers come back as events."""
