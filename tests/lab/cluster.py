@@ -120,3 +120,15 @@ def stacks_of(devices: Mapping[Slot, str], carded: Collection[Slot] = ()) -> str
                 more = ', boot = "local"' if (stack, slot) in carded else ""
                 lines.append(f'{slot} = {{ mac = "{mac}"{more} }}')
     return "\n".join(lines) + "\n"
+
+
+def local_stacks(slots: Collection[Slot]) -> str:
+    """Write a configuration without netbooting: nodes that boot by themselves, at the addresses that they have here."""
+    lines = ["[netboot]", "active = false"]
+    for key in sorted({stack for stack, _ in slots}):
+        lines.append(f"[cluster.stacks.{key}.devices]")
+        for stack, slot in sorted(slots):
+            if stack == key:
+                mac, own = f"02:00:00:00:{stack:02x}:{slot:02x}", address((stack, slot))
+                lines.append(f'{slot} = {{ mac = "{mac}", boot = "local", address = "{own}" }}')
+    return "\n".join(lines) + "\n"
