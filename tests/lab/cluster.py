@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests.lab.machines.pi import Pi
+from tests.lab.machines.process import Process
 from tests.lab.master import Master
 from tests.lab.network import Network
 from tests.lab.rack import Powered, Rack, Slot
@@ -28,6 +31,7 @@ supervisor = "process"
 nfs = "ganesha"
 """
 LONG_S = 600.0
+TAIL_CHARS = 6000
 
 
 class Cluster:
@@ -51,9 +55,11 @@ class Cluster:
         self.key = Key(run)
         self._config = stacks_of(devices, carded) + NETBOOT + f'[ssh]\nauthorized_keys = ["{self.key.public}"]\n' + more
         self.rack: Rack
+        self.things: Mapping[Slot, Powered] = {}
 
     def start(self, slots: Mapping[Slot, Powered]) -> None:
         """Start graped, and wait until its servers are up."""
+        self.things = slots
         self.rack = Rack(self.master, self._config, slots)
         self.rack.start()
         self.until(lambda: not self.checks("dnsmasq", "NFS"), 60.0, "its servers are up")
@@ -85,6 +91,12 @@ class Cluster:
         """Tell the boot stage of each node that has one."""
         return {node["name"]: node["stage"] for node in self.rack.daemon.client().get("/v1/nodes", nodes="@all")}
 
+    def events(self, kind: str = "", node: str = "") -> list[Any]:
+        """Give what the event log has, the oldest first; ``kind`` is a kind or a family: ``recovery``."""
+        words = ("--kind", kind) if kind else ()
+        found = self.json("events", "--limit", "5000", *words)
+        return [one for one in found if not node or one["node"] == node]
+
     def checks(self, *names: str) -> list[str]:
         """Tell what the doctor finds wrong among these."""
         found = self.rack.daemon.client().get("/v1/doctor")
@@ -96,6 +108,28 @@ class Cluster:
         """Log in to a node by the host keys that graped has pinned."""
         known_hosts = self.rack.daemon.state / "ssh/known_hosts"
         return Login(self.master.place, self.key, address(slot), known_hosts)
+
+    @contextmanager
+    def configured(self, toml: str) -> Iterator[None]:
+        """Have graped merge this for as long as a test runs."""
+        path = self.rack.room / "config.d/90-test.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(toml)
+        try:
+            self.cli("config", "reload")
+            yield
+        finally:
+            path.unlink()
+            self.cli("config", "reload")
+
+    def journals(self) -> dict[str, str]:
+        """Give what everybody has said of late, for a test that failed."""
+        found = {"graped": self.rack.daemon.log()} if hasattr(self, "rack") else {}
+        for slot, thing in self.things.items():
+            machine = thing.kernel if isinstance(thing, Pi) else thing
+            if isinstance(machine, Process):
+                found[str(slot)] = machine.console.text()
+        return {name: said[-TAIL_CHARS:] for name, said in found.items()}
 
     def until(self, true: Callable[[], bool], timeout_s: float, what: str) -> None:
         """Wait for something. Raises AssertionError with what graped has said."""

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from graped.network.ssh_keys import KeyRing
 from tests.lab.bootrom import Board, Loop, Rom
@@ -21,7 +20,6 @@ from tests.lab.ssh import Login
 NETBOOTING: Final = 0  # the stack of Pis that netboot
 CARDED: Final = 1  # the stack of those with a card
 UP_S: Final = 240.0
-TAIL_CHARS: Final = 6000
 # Deadlines of a machine with two busy cores; the switching is as quick as the rack can be.
 QUICK: Final = """
 [power]
@@ -88,38 +86,17 @@ class Ward(Cluster):
         """Wait until each of these nodes is at a boot stage."""
         self.until(lambda: all(self.stages().get(name) == stage for name in names), timeout_s, f"{names} are {stage}")
 
-    # --- what is seen -------------------------------------------------------------------------------------
+    def panic(self, name: str) -> None:
+        """Have the kernel of a Pi that is up panic."""
+        kernel = self.pis[name].kernel
+        assert kernel is not None
+        self.login_to(name).do("(sleep 0.5; echo c > /proc/sysrq-trigger) >/dev/null 2>&1 &")
+        kernel.wait_for("Kernel panic - not syncing", 30.0)
+        kernel.wait_off(10.0)
 
     def login_to(self, name: str) -> Login:
         """Log in to a node with the lab's key, by the host keys that graped has pinned."""
         return self.login(self.slots[name])
-
-    def events(self, kind: str = "", node: str = "") -> list[Any]:
-        """Give what the event log has, the oldest first; ``kind`` is a kind or a family: ``recovery``."""
-        words = ("--kind", kind) if kind else ()
-        found = self.json("events", "--limit", "5000", *words)
-        return [one for one in found if not node or one["node"] == node]
-
-    @contextmanager
-    def configured(self, toml: str) -> Iterator[None]:
-        """Have graped merge this for as long as a test runs."""
-        path = self.rack.room / "config.d/90-test.toml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(toml)
-        try:
-            self.cli("config", "reload")
-            yield
-        finally:
-            path.unlink()
-            self.cli("config", "reload")
-
-    def journals(self) -> dict[str, str]:
-        """Give what everybody has said of late, for a test that failed."""
-        found = {"graped": self.rack.daemon.log()} if hasattr(self, "rack") else {}
-        for name, one in {**self.pis, **self.cards}.items():
-            console = one.console if isinstance(one, CardPi) else one.kernel and one.kernel.console
-            found[name] = console.text() if console else ""
-        return {name: said[-TAIL_CHARS:] for name, said in found.items()}
 
 
 def name_of(slot: Slot) -> str:

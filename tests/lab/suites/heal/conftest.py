@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from tests.lab.cluster import Cluster
 from tests.lab.conftest import why_not
 from tests.lab.run import Run
 from tests.lab.ward import Ward
@@ -50,6 +51,6 @@ def pytest_runtest_makereport(
     """Add to a failure what graped and the machines have said."""
     report = yield
     ward = getattr(item, "funcargs", {}).get("ward")
-    if report.failed and isinstance(ward, Ward) and call.when == "call":
+    if report.failed and isinstance(ward, Cluster) and call.when == "call":
         report.sections.extend(ward.journals().items())
     return report
