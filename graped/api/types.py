@@ -38,8 +38,9 @@ StageWord = Literal["off", "powered", "dhcp", "tftp", "kernel", "root", "up", "l
 StackWord = Literal["starting", "ok", "degraded", "missing", "unknown"]
 OutcomeWord = Literal["queued", "running", "done", "completed_with_errors", "failed", "cancelled", "interrupted"]
 JobKindWord = Literal[
-    "power", "image.import", "image.prepare", "image.exec", "image.verify", "image.commit",
+    "power", "image.import", "image.prepare", "image.exec", "image.verify", "image.commit", "image.rollout",
     "node.set", "node.reset", "node.snapshot", "node.rollback", "node.drop", "node.keys", "node.trust",
+    "node.reboot",
 ]  # fmt: skip
 ResultWord = Literal["done", "failed", "cancelled", "superseded", "interrupted"]
 

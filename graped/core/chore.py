@@ -18,6 +18,7 @@ class ChoreKind(StrEnum):
     IMAGE_EXEC = "image.exec"
     IMAGE_VERIFY = "image.verify"
     IMAGE_COMMIT = "image.commit"
+    IMAGE_ROLLOUT = "image.rollout"
     NODE_SET = "node.set"
     NODE_RESET = "node.reset"
     NODE_SNAPSHOT = "node.snapshot"
@@ -25,6 +26,7 @@ class ChoreKind(StrEnum):
     NODE_DROP = "node.drop"
     NODE_KEYS = "node.keys"
     NODE_TRUST = "node.trust"
+    NODE_REBOOT = "node.reboot"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
