@@ -63,8 +63,9 @@ class _Talk:
         signs.register(channel.fileno(), select.POLLIN)
         ended: float | None = None
         while True:
+            over = channel.eof_received or channel.closed  # seen before what is heard: its last words come before that
             heard, said = self._hear(), self._say()
-            if not heard and (channel.eof_received or channel.closed):
+            if over and not heard:
                 break
             now = time.monotonic()
             if channel.exit_status_ready():
