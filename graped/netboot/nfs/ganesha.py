@@ -21,6 +21,7 @@ from graped.netboot.servers import Servers, ServerSpec
 READY_S: Final = 20.0  # 0.2 s on a PC; a Pi 3 with a slow SD card takes seconds
 REREAD_S: Final = 20.0
 LOOK_S: Final = 0.05
+ANSWER_S: Final = 5.0  # one that runs: a busy machine is no dead server, and it may just be starting
 
 
 def spec(folder: Path) -> ServerSpec:
@@ -94,9 +95,20 @@ class Ganesha:
         started = self._servers.ensure(self._spec, restart=restart)
         if started:
             self._wait_ready()
+        else:
+            self._must_answer()
         portmap.restore(portmap.entries(NFS_PORT, MOUNT_PORT))
         self._log.limit()
         return started
+
+    def _must_answer(self) -> None:
+        """See whether one that runs serves: its clients hang with it, and it is not they who are to blame."""
+        end = time.monotonic() + ANSWER_S
+        while not rpc.answers(self._address, NFS_PORT, Program.NFS, 3):
+            if time.monotonic() > end:
+                text = f"NFS-Ganesha runs, and does not answer on {self._address} port {NFS_PORT}"
+                raise ServerError(text, hint=f"See {self._spec.log}.")
+            time.sleep(LOOK_S)
 
     def _wait_ready(self) -> None:
         end = time.monotonic() + READY_S

@@ -201,6 +201,19 @@ def test_a_killed_server_is_healed_and_its_clients_go_on_with_the_handles_they_h
     assert "big" in lab.nodes[1].ls(lab.exports[1].path, 4)
 
 
+def test_a_server_that_hangs_is_told_until_it_goes_on(lab: Lab) -> None:
+    lab.apply(lab.exports)
+    pid = lab.pid()
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(ServerError, match="does not answer"):
+            lab.ensure()
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert lab.ensure() == []
+    assert lab.pid() == pid
+
+
 def test_handles_are_the_same_after_a_restart_whatever_else_is_exported(lab: Lab) -> None:
     before = [client.handle(export.path) for client, export in zip(lab.nodes, lab.exports, strict=True)]
     assert len(set(before)) == 3  # the overlays' own parts of them are equal
