@@ -325,6 +325,13 @@ class CommandTimeout(CommandFailed):
     """A program was stopped because it did not end in its time."""
 
 
+class NoLed(CommandFailed):
+    """A node has no LED that it can blink."""
+
+    code = "no_led"
+    title = "The node has no LED to blink"
+
+
 class NoSpace(Conflict):
     """A file system has too little room for what was asked."""
 

@@ -19,8 +19,10 @@ from graped.api.peer import PeerProtocol
 from graped.api.routes import (
     cluster,
     config,
+    console,
     doctor,
     events,
+    facts,
     guards,
     images,
     jobs,
@@ -47,9 +49,26 @@ def build_app(backend: Backend) -> FastAPI:
         docs_url=None, redoc_url=None, redirect_slashes=False,
     )  # fmt: skip
     app.state.backend = backend
-    app.state.snapshots = Snapshots(backend.clock, simulated=backend.simulator is not None)
+    app.state.snapshots = Snapshots(backend.clock, backend.operations.facts, simulated=backend.simulator is not None)
     app.state.stopping = asyncio.Event()
-    topics = (roots, nodes, ssh, cluster, power, guards, jobs, images, meters, events, config, doctor, sim, metrics)
+    topics = (
+        roots,
+        nodes,
+        facts,
+        console,
+        ssh,
+        cluster,
+        power,
+        guards,
+        jobs,
+        images,
+        meters,
+        events,
+        config,
+        doctor,
+        sim,
+        metrics,
+    )
     for topic in topics:
         app.router.routes.extend(topic.router.routes)  # flat: one table, so that a 405 can name every method
     app.add_middleware(Gate)

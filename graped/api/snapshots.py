@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from graped.api import types, views
 from graped.api.answers import encoded
+from graped.api.operations import Facts
 from graped.api.times import rfc3339
 from graped.clock import Clock
 from graped.core.state import State
@@ -30,8 +31,9 @@ class _Kept:
 class Snapshots:
     """Keep the last written form of the big answers."""
 
-    def __init__(self, clock: Clock, *, simulated: bool) -> None:
+    def __init__(self, clock: Clock, facts: Facts, *, simulated: bool) -> None:
         self._clock = clock
+        self._facts = facts
         self._simulated = simulated
         self._nodes: _Kept | None = None
         self._stacks: _Kept | None = None
@@ -57,9 +59,10 @@ class Snapshots:
     def nodes(self, state: State) -> bytes:
         """Write all nodes. Meters do not change them, so most snapshots share one form."""
         kept, now = self._nodes, self._clock.monotonic()
-        basis = (state.config, state.slots, state.claims, [stack.fault for stack in state.stacks.values()])
+        faults = [stack.fault for stack in state.stacks.values()]
+        basis = (state.config, state.slots, state.claims, faults, self._facts.version)
         if kept is None or now - kept.at >= MAX_AGE_S or not _same(kept.basis, basis):
-            body = encoded(tuple[types.Node, ...], views.nodes(state, self._clock, state.slots))
+            body = encoded(tuple[types.Node, ...], views.nodes(state, self._clock, state.slots, self._facts.brief))
             kept = self._nodes = _Kept(basis, body, now)
         return kept.body
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from graped.api.facts_types import NodeBrief as NodeBrief
 from graped.api.guard_types import Guard as Guard
 from graped.api.guard_types import GuardHold as GuardHold
+from graped.api.job_words import JobKindWord as JobKindWord
 from graped.api.netboot_types import BootWord as BootWord
 from graped.api.netboot_types import Change as Change
 from graped.api.netboot_types import Check as Check
@@ -37,11 +39,6 @@ VerbWord = Literal["on", "off", "cycle"]
 StageWord = Literal["off", "powered", "dhcp", "tftp", "kernel", "root", "up", "lost"]
 StackWord = Literal["starting", "ok", "degraded", "missing", "unknown"]
 OutcomeWord = Literal["queued", "running", "done", "completed_with_errors", "failed", "cancelled", "interrupted"]
-JobKindWord = Literal[
-    "power", "image.import", "image.prepare", "image.exec", "image.verify", "image.commit", "image.rollout",
-    "node.set", "node.reset", "node.snapshot", "node.rollback", "node.drop", "node.keys", "node.trust",
-    "node.reboot",
-]  # fmt: skip
 ResultWord = Literal["done", "failed", "cancelled", "superseded", "interrupted"]
 
 
@@ -127,6 +124,7 @@ class Node:
     strategy: WantedStrategyWord | None = None
     role: RoleWord | None = None  # in the Docker swarm, as configured
     job: int | None = None  # the open job that works on it
+    facts: NodeBrief | None = None  # of a node that is up and was asked since
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

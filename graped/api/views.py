@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from graped.api import types
@@ -14,7 +14,12 @@ from graped.config.types import Boot, Device
 from graped.core.state import BootCounts, StackState, State
 from graped.model import Fault, Power, Reading, SlotId
 
+Brief = Callable[[SlotId], types.NodeBrief | None]
 STALE_POLLS = 3  # a meter that was not read for so many polls is stale
+
+
+def _nothing(_: SlotId) -> None:
+    """Know no facts."""
 
 
 def status(state: State, clock: Clock, *, simulated: bool) -> types.Status:
@@ -31,12 +36,12 @@ def status(state: State, clock: Clock, *, simulated: bool) -> types.Status:
     )
 
 
-def nodes(state: State, clock: Clock, slots: Iterable[SlotId]) -> tuple[types.Node, ...]:
-    """Some slots and the nodes in them."""
-    return tuple(node(state, clock, slot) for slot in slots)
+def nodes(state: State, clock: Clock, slots: Iterable[SlotId], brief: Brief = _nothing) -> tuple[types.Node, ...]:
+    """Some slots and the nodes in them; ``brief`` tells some facts of a node."""
+    return tuple(node(state, clock, slot, brief) for slot in slots)
 
 
-def node(state: State, clock: Clock, slot: SlotId) -> types.Node:
+def node(state: State, clock: Clock, slot: SlotId, brief: Brief = _nothing) -> types.Node:
     """One slot and the node in it."""
     now = state.slots[slot]
     stack = state.stacks[slot.stack]
@@ -70,6 +75,7 @@ def node(state: State, clock: Clock, slot: SlotId) -> types.Node:
         late=now.late,
         late_hint=now.late_hint,
         job=state.claims.get(slot),
+        facts=brief(slot),
         **_served(state, slot, device, now.boot),
     )
 

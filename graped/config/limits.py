@@ -130,6 +130,9 @@ LIMITS: Final[dict[type, dict[str, Any]]] = {
         "tftp_max": count(1, 1000),
         "kernel_args": net_values.KERNEL_ARGS,
         "config_txt": net_values.CONFIG_TXT,
+        "console": _FLAG,
+        "syslog_port": count(1, 65_535, "a UDP port"),
+        "netconsole_port": count(1, 65_535, "a UDP port"),
         "deadlines": types.Deadlines,
         "prepare": types.Prepare,
     },
@@ -141,6 +144,7 @@ LIMITS: Final[dict[type, dict[str, Any]]] = {
         "user": text(_GROUP, "the name of a user"),
         "port": count(1, 65_535, "a TCP port"),
         "authorized_keys": net_values.PUBLIC_KEYS,
+        "facts_s": number(0, 86_400, _seconds),
     },
     types.Docker: {
         "advertise": net_values.ADDRESS,

@@ -30,6 +30,10 @@ def judge_netboot(config: Config, findings: Findings, ranks: Mapping[str, int]) 
         _inside_the_network(config, findings)
     _one_address_each(config, findings, ranks)
     _one_serial_each(config, findings, ranks)
+    if config.netboot.syslog_port == config.netboot.netconsole_port and findings.sound((_NET, "netconsole_port")):
+        findings.note(
+            (_NET, "netconsole_port"), "another port than netboot.syslog_port", str(config.netboot.syslog_port)
+        )
     ours = _OURS.findall(config.netboot.kernel_args)
     if ours:
         findings.note((_NET, "kernel_args"), "words other than root=, nfsroot= and ip=: graped writes these", ours[0])

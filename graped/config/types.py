@@ -230,6 +230,9 @@ class Netboot:
     tftp_max: int = 150  # transfers at once
     kernel_args: str = ""  # more words for cmdline.txt
     config_txt: tuple[str, ...] = ()  # more lines for config.txt
+    console: bool = True  # nodes send what their kernel and services say; see grapecli node log
+    syslog_port: int = 514  # where the master hears that (UDP)
+    netconsole_port: int = 6666
     deadlines: Deadlines = Deadlines()
     prepare: Prepare = Prepare()
 
@@ -241,6 +244,7 @@ class Ssh:
     user: str = "root"
     port: int = 22
     authorized_keys: tuple[str, ...] = ()  # public keys that every netbooted node accepts
+    facts_s: float = 300.0  # how often nodes are asked for their facts; 0: only when somebody asks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

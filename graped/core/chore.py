@@ -27,6 +27,8 @@ class ChoreKind(StrEnum):
     NODE_KEYS = "node.keys"
     NODE_TRUST = "node.trust"
     NODE_REBOOT = "node.reboot"
+    NODE_FACTS = "node.facts"
+    NODE_IDENTIFY = "node.identify"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 
 from graped.core.effects import AskSoftOff, LookAtNode, SoftReboot
+from graped.operate.console import Console
+from graped.operate.facts import FactsOf
 from graped.operate.house import House
+from graped.operate.identify import Identify
 
 
 class Operations:
@@ -14,11 +17,15 @@ class Operations:
     def __init__(self, house: House) -> None:
         self._house = house
         house.engine.ask_node = self._ask_node
+        self.facts = FactsOf(house)
+        self.identify = Identify(house)
+        self.console = Console(house)
 
     async def run(self) -> None:
         """Run what works by itself, until cancelled."""
         async with asyncio.TaskGroup() as group:
-            group.create_task(asyncio.Event().wait())  # a feature a line
+            group.create_task(self.facts.run())
+            group.create_task(self.console.run())
 
     def _ask_node(self, effect: AskSoftOff | LookAtNode | SoftReboot) -> None:
         """Carry out what the core asks of a node; answers come back as events."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graped.engine import Engine
+from tests.api.saying import Console, Facts, Identify
 
 
 class Operations:
@@ -10,3 +11,6 @@ class Operations:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
+        self.facts = Facts(engine)
+        self.identify = Identify(engine)
+        self.console = Console(engine)

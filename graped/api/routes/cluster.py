@@ -73,7 +73,8 @@ async def nodes(backend: BackendOf, snapshots: SnapshotsOf, nodes: Nodes = "@slo
     state = backend.state
     if nodes == "@slots":
         return ready(snapshots.nodes(state))
-    return answer(tuple[types.Node, ...], views.nodes(state, backend.clock, resolve(state, nodes)))
+    facts = backend.operations.facts
+    return answer(tuple[types.Node, ...], views.nodes(state, backend.clock, resolve(state, nodes), facts.brief))
 
 
 @router.get("/v1/nodes/{name}", response_model=types.Node, responses=errors(404))
@@ -81,7 +82,7 @@ async def node(backend: BackendOf, name: Annotated[str, Path(min_length=1, max_l
     """Show one node."""
     state = backend.state
     (slot,) = named(state, [name])
-    return answer(types.Node, views.node(state, backend.clock, slot))
+    return answer(types.Node, views.node(state, backend.clock, slot, backend.operations.facts.brief))
 
 
 @router.get("/v1/nodeset", response_model=types.NodeSet, responses=errors(404))

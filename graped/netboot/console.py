@@ -1,0 +1,35 @@
+"""How netbooted nodes are told where to send what their kernel and their services say. Pure.
+
+A word of the kernel's command line, ``grape.console=MASTER:SYSLOG:NETCONSOLE``, starts a unit of prepared images
+(``images/parts/console.sh``); without it the unit does nothing. A kernel with netconsole built in is told, too, by
+``netconsole=``: it sends from before its root is mounted. One with a module takes no notice of that word, and its
+netconsole is loaded by the unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+from typing import Final
+
+SOURCE_PORT: Final = 6665  # netconsole's own default. Source: Linux, Documentation/networking/netconsole.rst
+FIRST_INTERFACE: Final = "eth0"  # as the kernel names it before anything could rename it
+HELLO: Final = "grape-console boot "  # the unit's first line in each boot, then the kernel's boot id
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receiver:
+    """Where graped listens."""
+
+    address: IPv4Address
+    syslog_port: int
+    netconsole_port: int
+
+
+def kernel_words(receiver: Receiver, node: IPv4Address) -> tuple[str, ...]:
+    """Return the words for a node's command line. "+": extended lines, which have the numbers of /dev/kmsg."""
+    at = receiver.address
+    return (
+        f"grape.console={at}:{receiver.syslog_port}:{receiver.netconsole_port}",
+        f"netconsole=+{SOURCE_PORT}@{node}/{FIRST_INTERFACE},{receiver.netconsole_port}@{at}/",
+    )
