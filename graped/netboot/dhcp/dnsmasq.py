@@ -21,7 +21,7 @@ from typing import Final
 
 from graped.errors import CommandFailed, ServerError
 from graped.files import sync_folder, write_atomic
-from graped.netboot.dhcp import leases, render
+from graped.netboot.dhcp import alive, leases, render
 from graped.netboot.dhcp.access import Account, account, closed_to, let_pass
 from graped.netboot.dhcp.layout import Layout, plain
 from graped.netboot.plan import NetPlan
@@ -85,7 +85,7 @@ class Dnsmasq:
         changes = ["main configuration"] if write_atomic(at.config, main) else []
         changes += [f"reservation {change}" for change in sync(at.hosts, hosts)]
         changes += [f"name {change}" for change in sync(at.names, render.name_files(plan))]
-        changes += self._tell(spec, at, main, hosts)
+        changes += self._tell(spec, at, main, hosts, plan.master.ip)
         changes += self._release(at, plan)
         return tuple(changes)
 
@@ -137,7 +137,7 @@ class Dnsmasq:
         finally:
             draft.unlink(missing_ok=True)
 
-    def _tell(self, spec: ServerSpec, at: Layout, main: str, hosts: dict[str, str]) -> list[str]:
+    def _tell(self, spec: ServerSpec, at: Layout, main: str, hosts: dict[str, str], address: IPv4Address) -> list[str]:
         """Have the server know its files.
 
         What it read at its start is on disk (``loaded``), because whether it must be restarted has to be known after
@@ -153,6 +153,10 @@ class Dnsmasq:
             changes.append("dnsmasq restarted" if ran else "dnsmasq started")
         elif told is None or not told.items() <= hosts.items():
             self._reload(spec)
+        if ran and not alive.answers(address, render.MASTER_NAME):
+            raise ServerError(
+                f"dnsmasq runs, and does not answer on {address}", hint=f"See {at.log}.", server="dnsmasq"
+            )  # fmt: skip
         self._read = hosts
         return changes
 

@@ -150,6 +150,21 @@ def test_a_killed_server_is_healed_and_one_that_runs_is_taken_over(master: Maste
     assert is_served(client, node(0).mac)
 
 
+def test_a_server_that_hangs_is_told_until_it_goes_on(master: Master) -> None:
+    told = master.plan(node(0))
+    master.apply(told)
+    pid = master.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(ServerError, match="does not answer"):
+            master.apply(told)
+    finally:
+        os.kill(pid, signal.SIGCONT)
+    assert master.apply(told) == ()
+    assert master.pid() == pid
+
+
 def test_a_crash_of_graped_before_the_restart_is_made_up_for(
     master: Master, client: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
