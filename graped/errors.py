@@ -311,6 +311,13 @@ class SshFailed(SshError):
     title = "SSH to the node failed"
 
 
+class PingForbidden(GrapeError):
+    """The kernel lets this process send no pings."""
+
+    code = "ping_forbidden"
+    title = "graped cannot ping"
+
+
 # --- the machine --------------------------------------------------------------------------------------
 
 
