@@ -76,6 +76,7 @@ LIMITS: Final[dict[type, dict[str, Any]]] = {
         "cycle_off_s": number(0, 3600, _seconds),
         "guard_max_s": number(0, 86_400, _seconds),
         "soft_off_max_s": number(0, 86_400, _seconds),
+        "settle_s": number(0, 600, _seconds),
         "give_up_s": number(0, 86_400, _seconds, above=True),
     },
     types.Poll: {

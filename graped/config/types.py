@@ -111,6 +111,7 @@ class PowerPolicy:
     cycle_off_s: float = 5.0
     guard_max_s: float = 120.0
     soft_off_max_s: float = 60.0
+    settle_s: float = 2.0  # from the end of a system's network to the cut: its file systems are unmounted after it
     give_up_s: float = 60.0  # a slot whose stack does not answer for so long fails its job
 
 
