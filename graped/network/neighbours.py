@@ -12,8 +12,6 @@ from ipaddress import IPv4Address
 from socket import AF_BRIDGE, AF_INET
 from typing import Any, Final
 
-from pyroute2 import IPRoute
-
 FDB_STATIC: Final = 0x40 | 0x80  # NUD_NOARP, NUD_PERMANENT: a port's own address. Source: linux/neighbour.h
 IFF_UP: Final = 0x1  # Source: netdevice(7)
 
@@ -63,6 +61,8 @@ class Surroundings:
 
 def surroundings() -> Surroundings:
     """Ask the kernel for everything at once. Raises: OSError."""
+    from pyroute2 import IPRoute  # late: it costs half a second on a Pi, and graped starts without it
+
     with IPRoute() as netlink:
         links = {int(one["index"]): one for one in netlink.get_links()}
         names = {index: str(one.get_attr("IFLA_IFNAME")) for index, one in links.items()}

@@ -131,7 +131,7 @@ def answered(packet: bytes, data: bytes, *, raw: bool) -> int | None:
     if len(packet) < _HEADER.size or packet[_HEADER.size :] != data:
         return None
     kind, code, _, _, number = _HEADER.unpack_from(packet)
-    return number if (kind, code) == (ECHO_REPLY, 0) else None
+    return int(number) if (kind, code) == (ECHO_REPLY, 0) else None
 
 
 def checksum(data: bytes) -> int:

@@ -6,9 +6,14 @@ import asyncio
 
 from graped.core.effects import AskSoftOff, LookAtNode, SoftReboot
 from graped.operate.console import Console
+from graped.operate.evidence import Evidence
 from graped.operate.facts import FactsOf
 from graped.operate.house import House
 from graped.operate.identify import Identify
+from graped.operate.pinging import Pings
+from graped.operate.rebooting import Rebooting
+from graped.operate.softly import Softly
+from graped.operate.willing import Willing
 
 
 class Operations:
@@ -17,6 +22,11 @@ class Operations:
     def __init__(self, house: House) -> None:
         self._house = house
         house.engine.ask_node = self._ask_node
+        self._pings = Pings(house.engine.post)
+        self.evidence = Evidence(house, self._pings)
+        self._softly = Softly(house, self._pings)
+        self._willing = Willing(house)
+        self._rebooting = Rebooting(house)
         self.facts = FactsOf(house)
         self.identify = Identify(house)
         self.console = Console(house)
@@ -24,8 +34,18 @@ class Operations:
     async def run(self) -> None:
         """Run what works by itself, until cancelled."""
         async with asyncio.TaskGroup() as group:
+            group.create_task(self.evidence.run())
+            group.create_task(self._softly.run())
+            group.create_task(self._willing.run())
             group.create_task(self.facts.run())
             group.create_task(self.console.run())
 
     def _ask_node(self, effect: AskSoftOff | LookAtNode | SoftReboot) -> None:
         """Carry out what the core asks of a node; answers come back as events."""
+        match effect:
+            case AskSoftOff():
+                self._softly.ask(effect)
+            case LookAtNode():
+                self.evidence.ask(effect)
+            case SoftReboot():
+                self._rebooting.ask(effect)

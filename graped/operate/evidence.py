@@ -74,16 +74,13 @@ class Evidence:
 
     async def run(self) -> None:
         """Look at what is asked for, until cancelled."""
-        try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    await self._woken.wait()
-                    await asyncio.sleep(GATHER_S)
-                    self._woken.clear()
-                    slots, self._asked = tuple(self._asked), {}
-                    group.create_task(self._tell(slots))
-        finally:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await self._woken.wait()
+                await asyncio.sleep(GATHER_S)
+                self._woken.clear()
+                slots, self._asked = tuple(self._asked), {}
+                group.create_task(self._tell(slots))
 
     async def look(self, slots: Iterable[SlotId]) -> Mapping[SlotId, EvidenceSeen]:
         """Look at nodes, all at once; takes some 5 s at most, and much less where they answer."""

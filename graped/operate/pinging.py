@@ -43,10 +43,6 @@ class Pings:
             return found
         return None
 
-    def close(self) -> None:
-        """Let the threads go."""
-        self._threads.shutdown(wait=False, cancel_futures=True)
-
     def _tell(self, message: str, hint: str) -> None:
         if message != self._told:
             self._told = message

@@ -37,15 +37,6 @@ class Rebooting:
             task = self._asking[slot] = asyncio.create_task(self._reboot(slot))
             task.add_done_callback(lambda _: self._asking.pop(slot, None))
 
-    async def run(self) -> None:
-        """Wait to be cancelled; then let the threads go."""
-        try:
-            await asyncio.Event().wait()
-        finally:
-            for task in self._asking.values():
-                task.cancel()
-            self._threads.shutdown(wait=False, cancel_futures=True)
-
     async def _reboot(self, slot: SlotId) -> None:
         name = self._house.state.config.node_name(slot)
 

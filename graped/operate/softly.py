@@ -110,7 +110,6 @@ class Softly:
         finally:
             for task in self._tasks:
                 task.cancel()
-            self._threads.shutdown(wait=False, cancel_futures=True)
 
     async def _stop(self, going: _Stopping) -> None:
         try:
@@ -118,7 +117,8 @@ class Softly:
         except Exception as error:
             log.exception("soft-off of %s failed", going.slot)
             note = f"graped failed inside ({type(error).__name__})"
-        del self._stopping[going.slot]
+        finally:
+            del self._stopping[going.slot]
         if note:
             self._house.engine.post(SoftOffEnded(job=going.job, slot=going.slot, note=note))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -43,17 +42,14 @@ class Willing:
     async def run(self) -> None:
         """Follow the state until cancelled."""
         engine = self._house.engine
-        try:
-            async with asyncio.TaskGroup() as group:
-                while True:
-                    revision = engine.state.revision
-                    ready = frozenset(slot for slot in self._up() if self._lets_us_in(slot, group))
-                    if ready != engine.state.soft_off:
-                        engine.post(SoftOffChanged(slots=ready))
-                    await engine.changed(revision, LOOK_S)
-                    await asyncio.sleep(STORM_S)
-        finally:
-            self._threads.shutdown(wait=False, cancel_futures=True)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                revision = engine.state.revision
+                ready = frozenset(slot for slot in self._up() if self._lets_us_in(slot, group))
+                if ready != engine.state.soft_off:
+                    engine.post(SoftOffChanged(slots=ready))
+                await engine.changed(revision, LOOK_S)
+                await asyncio.sleep(STORM_S)
 
     def _up(self) -> list[SlotId]:
         state = self._house.state
