@@ -131,13 +131,13 @@ def answered(packet: bytes, data: bytes, *, raw: bool) -> int | None:
     if len(packet) < _HEADER.size or packet[_HEADER.size :] != data:
         return None
     kind, code, _, _, number = _HEADER.unpack_from(packet)
-    return int(number) if (kind, code) == (ECHO_REPLY, 0) else None
+    return number if (kind, code) == (ECHO_REPLY, 0) else None
 
 
 def checksum(data: bytes) -> int:
     """Sum as the Internet does. Source: RFC 1071."""
     padded = data + b"\0" * (len(data) % 2)
-    total = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
+    total: int = sum(struct.unpack(f"!{len(padded) // 2}H", padded))
     while total >> 16:
         total = (total & 0xFFFF) + (total >> 16)
     return ~total & 0xFFFF
