@@ -145,6 +145,13 @@ class Stopping(Conflict):
     title = "graped is stopping"
 
 
+class RolloutStopped(GrapeError):
+    """A node did not come through what all were to go through; the others were not begun."""
+
+    code = "rollout_stopped"
+    title = "Stopped after a failure"
+
+
 class ServerError(GrapeError):
     """A DHCP, TFTP or NFS server, or the network it serves, is not as it should be."""
 

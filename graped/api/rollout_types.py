@@ -69,7 +69,7 @@ class RolloutSkip:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RolloutPlan:
-    """What would be done, wave after wave. ``cut``: the nodes that would lose power, ``moved``: those that are off."""
+    """What would be done: wave after wave. ``cut``: nodes that would lose power; ``moved``: those that are off."""
 
     image: str | None
     names: tuple[str, ...]  # all that were named

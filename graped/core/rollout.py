@@ -51,6 +51,7 @@ from graped.core.rollout_types import (
 from graped.model import SlotId
 
 _RESTING: Final = frozenset({Step.READY, Step.PASSED, Step.FAILED, Step.MOVED})  # what may have to go back
+WITH_ITS_WAVE: Final = "goes back with its wave"  # why a node goes back that has not failed itself
 _NEXT: Final = {
     Step.CYCLING: Step.BOOTING,
     Step.CHECKING: Step.PASSED,
@@ -218,7 +219,7 @@ def _goes_back(rollout: Rollout) -> bool:
 
 def _turned(node: Node) -> Node:
     """Have a node go back."""
-    why = node.reason if node.step is Step.FAILED else "goes back with its wave"
+    why = node.reason if node.step is Step.FAILED else WITH_ITS_WAVE
     if not node.was:
         return replace(node, step=Step.STUCK, reason=f"{why}; it had no root before, so it stays on the new one")
     return replace(node, step=Step.RETURNING if node.off else Step.STOPPING, reason=why)

@@ -61,15 +61,29 @@ class Chores:
         self._closing = False
         engine.cancel_chore = self._cancel
 
+    @property
+    def closing(self) -> bool:
+        """Whether all work is to end because graped does: what is not finished by then is interrupted."""
+        return self._closing
+
     def start(
-        self, kind: ChoreKind, subject: str, work: Callable[[Work], str], *, by: str, slots: tuple[SlotId, ...] = ()
+        self,
+        kind: ChoreKind,
+        subject: str,
+        work: Callable[[Work], str],
+        *,
+        by: str,
+        slots: tuple[SlotId, ...] = (),
+        at_once: bool = False,
     ) -> Chore:
         """Have ``work`` done in a thread; what it returns is the chore's result.
 
         It looks at ``Work.check`` now and then, and undoes what it had begun when that raises Cancelled. A GrapeError
         is how it fails; any other error is a bug, told as ``internal`` and logged. Lines for ``Work.say`` are kept.
+        ``at_once``: it waits for nodes, not for the master's disk, so it needs no turn.
         """
-        return self._begin(kind, subject, lambda running: work(running.work), by=by, slots=slots, turn=self._turn)
+        turn = None if at_once else self._turn
+        return self._begin(kind, subject, lambda running: work(running.work), by=by, slots=slots, turn=turn)
 
     def start_each(
         self,

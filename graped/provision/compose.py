@@ -15,6 +15,7 @@ from graped.provision.access import Access
 from graped.provision.chores import Chores
 from graped.provision.doctor import Doctor
 from graped.provision.edges import build
+from graped.provision.moving import Moving
 from graped.provision.netboot import Netboot, Settings
 from graped.provision.rivals import Rivals
 from graped.provision.rootwork import RootWork
@@ -48,13 +49,14 @@ class Provisioning:
         edges = build(config, SubprocessRunner(output_limit_bytes=OUTPUT_BYTES), clock.wall, access.keys)
         state = lambda: engine.state  # noqa: E731
 
-        def pin(slot: SlotId, image: str) -> None:  # in a thread
+        def pin(slot: SlotId, image: str | None) -> None:  # in a thread
             asyncio.run_coroutine_threadsafe(_call(set_devices, {slot: {"image": image}}), loop).result(30)
 
         work = RootWork(edges, state, pin)
         rivals = Rivals(lambda: engine.state.config, clock)
         self._steward = Steward(edges, engine, clock, rivals, lambda slots, by: self.netboot.make_roots(slots, by=by))
         self._steward.hold()
+        self.moving = Moving(edges, state, work, pin, self._steward.served)
         self._watch = Watch(state, engine.post, journal, clock, access.living.addresses)
         self.netboot = Netboot(
             edges=edges,
