@@ -7,7 +7,9 @@ from typing import Protocol
 
 from graped.api.console_types import NodeLog
 from graped.api.facts_types import NodeBrief, NodeFacts
+from graped.api.rollout_types import Rollout, RolloutPlan
 from graped.core.chore import Chore
+from graped.core.rollout_types import Orders
 from graped.model import SlotId
 
 
@@ -34,6 +36,19 @@ class Console(Protocol):
     async def wait(self, slot: SlotId, after: int, timeout_s: float) -> None: ...
 
 
+class Rollouts(Protocol):
+    """Nodes that go through something new, wave after wave. ``Orders.image`` is as people write it; "": a reboot."""
+
+    async def plan(self, slots: Sequence[SlotId], orders: Orders) -> RolloutPlan: ...  # raises as begin
+    async def begin(self, slots: Sequence[SlotId], orders: Orders, *, by: str) -> Chore:
+        """Raises: NetbootOff, NotFound, Conflict (nothing to do, a node is in another one), SharedRelay, OverBudget."""
+        ...
+
+    async def resume(self, number: int, *, by: str) -> Chore: ...  # raises NotFound, Conflict
+    async def all(self) -> Sequence[Rollout]: ...
+    async def one(self, number: int) -> Rollout: ...  # raises NotFound
+
+
 class Operations(Protocol):
     """One attribute a feature."""
 
@@ -43,3 +58,5 @@ class Operations(Protocol):
     def identify(self) -> Identify: ...
     @property
     def console(self) -> Console: ...
+    @property
+    def rollouts(self) -> Rollouts: ...

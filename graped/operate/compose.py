@@ -12,6 +12,8 @@ from graped.operate.house import House
 from graped.operate.identify import Identify
 from graped.operate.pinging import Pings
 from graped.operate.rebooting import Rebooting
+from graped.operate.rollout_steps import steps_of
+from graped.operate.rollouts import Rollouts
 from graped.operate.softly import Softly
 from graped.operate.willing import Willing
 
@@ -30,6 +32,7 @@ class Operations:
         self.facts = FactsOf(house)
         self.identify = Identify(house)
         self.console = Console(house)
+        self.rollouts = Rollouts(house, steps_of(house))
 
     async def run(self) -> None:
         """Run what works by itself, until cancelled."""
@@ -39,6 +42,7 @@ class Operations:
             group.create_task(self._willing.run())
             group.create_task(self.facts.run())
             group.create_task(self.console.run())
+            group.create_task(self.rollouts.run())
 
     def _ask_node(self, effect: AskSoftOff | LookAtNode | SoftReboot) -> None:
         """Carry out what the core asks of a node; answers come back as events."""

@@ -24,6 +24,7 @@ from graped.errors import GrapeError, NetbootOff
 from graped.model import Power, SlotId, Stage, Verb
 from graped.netboot.roots.records import RootRecord
 from graped.network.ssh_client import Endpoint, connect
+from graped.operate.house import House
 from graped.provision.wanted import former, runs
 from graped.work import Work
 
@@ -259,6 +260,12 @@ class Steps:
         at = self._access.endpoint(slot)
         with connect(at, self._access.keys.cluster_key(), timeout_s=LOGIN_S) as session:
             return session.run(command, timeout_s=timeout_s).stdout
+
+
+def steps_of(house: House) -> Steps:
+    """Put them together for one daemon."""
+    moving = house.provisioning.moving if house.provisioning is not None else None
+    return Steps(house.engine, house.access, moving, house.clock)
 
 
 def mark_of(output: str) -> str:

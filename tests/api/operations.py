@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graped.engine import Engine
+from tests.api.rolling import Rollouts
 from tests.api.saying import Console, Facts, Identify
 
 
@@ -14,3 +15,4 @@ class Operations:
         self.facts = Facts(engine)
         self.identify = Identify(engine)
         self.console = Console(engine)
+        self.rollouts = Rollouts(engine)
