@@ -12,6 +12,9 @@ from graped.terminal.session import Session
 LATE = {
     "status": ("grapecli.status:status", "Show stacks, nodes, meters and faults."),
     "power": ("grapecli.power:power", "Switch nodes on and off."),
+    "run": ("grapecli.run:run", "Run a command on nodes, all at once."),
+    "copy": ("grapecli.copy:copy", "Copy a file to nodes, all at once."),
+    "ssh": ("grapecli.ssh:ssh", "Open a shell on a node."),
     "meters": ("grapecli.meters:meters", "Show meters, now or over time."),
     "events": ("grapecli.events:events", "Show what happened; -f follows."),
     "guards": ("grapecli.guards:guards", "List who is asked before nodes lose power."),

@@ -124,6 +124,13 @@ class NodeOn(Conflict):
     title = "The node is on"
 
 
+class NodeOff(Conflict):
+    """Something that needs the node to be on: nobody is there to be asked."""
+
+    code = "node_off"
+    title = "The node is off"
+
+
 class NetbootOff(Conflict):
     """A netboot request to a daemon whose ``netboot.active`` is false."""
 
@@ -344,6 +351,13 @@ class NoLed(CommandFailed):
 
     code = "no_led"
     title = "The node has no LED to blink"
+
+
+class CommandEnded(CommandTimeout):
+    """A command on a node was ended because it did not end in the time that was given for it."""
+
+    code = "command_timeout"
+    title = "The command did not end in time"
 
 
 class NoSpace(Conflict):

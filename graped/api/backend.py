@@ -121,7 +121,7 @@ class Provision(Protocol):
 class Access(Protocol):
     """How nodes are met by SSH, and whose keys they accept; there whether netbooting is on or off."""
 
-    async def ssh(self, slot: SlotId) -> types.NodeSsh: ...
+    async def ssh(self, slot: SlotId, *, prove: bool = False) -> types.NodeSsh: ...  # prove: raises SshError
     async def client_keys(self) -> Sequence[types.ClientKey]: ...  # by name
     async def set_client_key(self, name: str, public_key: str, *, by: str) -> types.ClientKey: ...
     async def remove_client_key(self, name: str, *, by: str) -> types.ClientKey: ...  # raises NotFound

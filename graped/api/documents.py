@@ -70,6 +70,7 @@ _TAGS = [
     {"name": "jobs", "description": "Power commands and long work, and how far they are."},
     {"name": "images", "description": "Immutable versions of what nodes boot."},
     {"name": "roots", "description": "Each node's own file system, built on an image."},
+    {"name": "remote", "description": "Commands and files on nodes, over SSH."},
     {"name": "meters", "description": "Voltage, current, power, temperature."},
     {"name": "events", "description": "The event log."},
     {"name": "config", "description": "The configuration in force."},

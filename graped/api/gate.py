@@ -16,7 +16,9 @@ from graped.errors import TooLarge
 
 MAX_BODY_BYTES = 64 * 1024
 BODY_TIMEOUT_S = 10.0
-RAW = frozenset({("POST", "/v1/images")})  # bodies of any length, which their routes read piece by piece
+RAW = frozenset(
+    {("POST", "/v1/images"), ("POST", "/v1/copy")}
+)  # bodies of any length, which their routes read piece by piece
 
 
 class Gate:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Protocol
 
 from graped.api.console_types import NodeLog
 from graped.api.facts_types import NodeBrief, NodeFacts
+from graped.api.remote_types import JobResults
 from graped.api.rollout_types import Rollout, RolloutPlan
 from graped.core.chore import Chore
 from graped.core.rollout_types import Orders
@@ -49,6 +50,33 @@ class Rollouts(Protocol):
     async def one(self, number: int) -> Rollout: ...  # raises NotFound
 
 
+class Remote(Protocol):
+    """Commands and files on nodes, over SSH."""
+
+    def run(
+        self, slots: tuple[SlotId, ...], command: str, *, stdin: bytes, timeout_s: float, fanout: int, by: str
+    ) -> Chore:
+        """Run a line of the login shell on nodes, ``fanout`` at a time; ``timeout_s`` bounds each node's whole."""
+        ...
+
+    async def copy(
+        self,
+        slots: tuple[SlotId, ...],
+        path: str,
+        chunks: AsyncIterator[bytes],
+        *,
+        size_bytes: int | None,
+        mode: int,
+        by: str,
+    ) -> Chore:
+        """Take a file whole, then put it on all nodes. Raises: TooLarge, NoSpace, Conflict; what ``chunks`` raises."""
+        ...
+
+    def results(self, job: int, after: int) -> JobResults:
+        """Tell what the command of a job said on the nodes that ended behind a number, as far as that is kept."""
+        ...
+
+
 class Operations(Protocol):
     """One attribute a feature."""
 
@@ -60,3 +88,5 @@ class Operations(Protocol):
     def console(self) -> Console: ...
     @property
     def rollouts(self) -> Rollouts: ...
+    @property
+    def remote(self) -> Remote: ...

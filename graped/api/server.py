@@ -30,6 +30,7 @@ from graped.api.routes import (
     metrics,
     nodes,
     power,
+    remote,
     rollouts,
     roots,
     sim,
@@ -70,6 +71,7 @@ def build_app(backend: Backend) -> FastAPI:
         doctor,
         sim,
         metrics,
+        remote,
     )
     for topic in topics:
         app.router.routes.extend(topic.router.routes)  # flat: one table, so that a 405 can name every method

@@ -20,6 +20,7 @@ class NodeSsh:
     fingerprint: str  # of the first one, as OpenSSH shows it; "" none
     trusted: bool
     why: str = ""
+    known_hosts: str = ""  # the file on the master with the pinned keys of all nodes, for ssh
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

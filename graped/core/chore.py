@@ -29,6 +29,8 @@ class ChoreKind(StrEnum):
     NODE_REBOOT = "node.reboot"
     NODE_FACTS = "node.facts"
     NODE_IDENTIFY = "node.identify"
+    NODE_RUN = "node.run"
+    NODE_COPY = "node.copy"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 OUTPUT_LIMIT_BYTES: Final = 4_000_000
 CHUNK_BYTES: Final = 32_768  # what one packet of SSH carries at most. Source: RFC 4253, 6.1
 LOOK_S: Final = 0.05  # how often a silent channel is looked after: it does not tell when it can take more input
+IDLE_S: Final = 0.2  # the same once all is said: what comes then is told at once
 LEFT_BEHIND_S: Final = 1.0  # a program that ended and left others on its pipes is not waited for any longer
 STDERR_LINES: Final = 3  # how many of the last lines are told in an error
 LOST: Final = -1  # paramiko's code of a command that was ended by a signal, or whose end was never told
@@ -35,7 +36,7 @@ def talk(channel: paramiko.Channel, name: str, pieces: Iterator[bytes], timeout_
 
     Raises CommandTimeout, CommandFailed (it says too much), OSError where the connection breaks off.
     """
-    return _Talk(channel, name, pieces).run(timeout_s)
+    return Talk(channel, name, pieces).run(timeout_s)
 
 
 def judged(name: str, output: Output, expect: frozenset[int]) -> Output:
@@ -48,7 +49,9 @@ def judged(name: str, output: Output, expect: frozenset[int]) -> Output:
     raise CommandFailed(f"{name} {end}{said}", exit_code=output.code, stderr=output.stderr)
 
 
-class _Talk:
+class Talk:
+    """A command that was started: fed and listened to until it ends. ``run`` once; see :func:`talk`."""
+
     def __init__(self, channel: paramiko.Channel, name: str, pieces: Iterator[bytes]) -> None:
         self._channel = channel
         self._name = name
@@ -57,6 +60,7 @@ class _Talk:
         self._out, self._err = bytearray(), bytearray()
 
     def run(self, timeout_s: float) -> Output:
+        """Feed and listen until the end."""
         channel, deadline = self._channel, time.monotonic() + timeout_s
         channel.setblocking(False)
         signs = select.poll()
@@ -64,6 +68,7 @@ class _Talk:
         ended: float | None = None
         while True:
             over = channel.eof_received or channel.closed  # seen before what is heard: its last words come before that
+            self._look()
             heard, said = self._hear(), self._say()
             if over and not heard:
                 break
@@ -75,10 +80,13 @@ class _Talk:
             if now >= deadline:
                 raise self._late(timeout_s)
             if not heard and not said:
-                signs.poll(1000 * min(deadline - now, LOOK_S))
+                signs.poll(1000 * min(deadline - now, LOOK_S if self._waiting is not None else IDLE_S))
         if not channel.status_event.wait(max(0.0, deadline - time.monotonic())):
             raise self._late(timeout_s)
         return Output(code=channel.exit_status, stdout=_text(self._out), stderr=_text(self._err))
+
+    def _look(self) -> None:
+        """Raise where it is to end before its time."""
 
     def _hear(self) -> bool:
         """Take what has come; False where nothing has."""

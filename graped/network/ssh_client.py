@@ -78,6 +78,16 @@ class Session:
         data = stdin.encode() if isinstance(stdin, str) else stdin or b""
         return self._run(command, iter((data,)), timeout_s, expect, what)
 
+    def answers(self, timeout_s: float) -> bool:
+        """Whether the other end still talks to us: a node that was switched off does not say that it went."""
+        import paramiko
+
+        try:
+            self._transport.open_session(timeout=timeout_s).close()
+        except (paramiko.SSHException, OSError, EOFError):
+            return False
+        return True
+
     def open(self, command: str) -> paramiko.Channel:
         """Start a command and return its raw channel: the caller reads, writes and closes it. Raises: SshError."""
         import paramiko
@@ -109,6 +119,7 @@ class Session:
         # A connection that breaks off ends the input, too: only a file of the right length gets its name.
         to, beside = shlex.quote(path), shlex.quote(f"{path}.grape-partial")
         line = (
+            f"test ! -d {to} || {{ echo it is a folder >&2; exit 1; }}; "
             f"umask 077; rm -f {beside}; cat > {beside} && test $(wc -c < {beside}) -eq {size} "
             f"&& chmod {mode:o} {beside} && mv -f {beside} {to} || {{ rm -f {beside}; exit 1; }}"
         )

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
 import os
 import re
 import secrets
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING, Final
 
 from graped.files import remove_tree, sync_folder, write_atomic
 from graped.network.client_keys import ClientKeys
+from graped.network.fingerprints import fingerprint_of as fingerprint_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
@@ -182,12 +182,6 @@ def known_hosts_text(nodes: Iterable[KnownNode], keys_of: Callable[[str], tuple[
             places = [f"[{place}]:{node.port}" for place in places]
         lines += [f"{','.join(places)} {key}\n" for key in keys_of(node.name)]
     return "".join(lines)
-
-
-def fingerprint_of(public_key: str) -> str:
-    """Digest a "type base64" key as OpenSSH does. Pure."""
-    blob = base64.b64decode(public_key.split()[1])
-    return "SHA256:" + base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
 
 
 def _is_public(key: str) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from graped.errors import HostKeyChanged, SshDenied, SshError, SshFailed, SshRefused, SshTimeout, Untrusted
+from graped.network.fingerprints import other_key
 
 if TYPE_CHECKING:
     import paramiko
@@ -42,9 +43,7 @@ def log_in(endpoint: Endpoint, key: Path | None, password: str | None, timeout_s
 
     Raises: Untrusted, HostKeyChanged, SshRefused, SshDenied, SshTimeout, SshFailed.
     """
-    if not endpoint.host_keys:
-        hint = f"grapecli node trust {endpoint.name}"
-        raise Untrusted(f"{endpoint.name}: no host key is pinned", hint=hint, node=endpoint.name)
+    _refuse_unpinned(endpoint)
     attempt = _Attempt(endpoint, timeout_s)
     connection = attempt.dial()
     try:
@@ -60,6 +59,20 @@ def log_in(endpoint: Endpoint, key: Path | None, password: str | None, timeout_s
         raise
     transport.set_keepalive(KEEPALIVE_S)
     return transport
+
+
+def prove(endpoint: Endpoint, timeout_s: float) -> None:
+    """Have a node prove a pinned key; nobody logs in. Raises as :func:`log_in` does, but SshDenied."""
+    _refuse_unpinned(endpoint)
+    attempt = _Attempt(endpoint, timeout_s)
+    with attempt.dial() as connection:
+        attempt.greet(connection).close()
+
+
+def _refuse_unpinned(endpoint: Endpoint) -> None:
+    if not endpoint.host_keys:
+        hint = f"grapecli node trust {endpoint.name}"
+        raise Untrusted(f"{endpoint.name}: no host key is pinned", hint=hint, node=endpoint.name)
 
 
 def ask_only_for(transport: paramiko.Transport, host_keys: tuple[str, ...]) -> None:
@@ -125,7 +138,7 @@ class _Attempt:
 
         if isinstance(error, paramiko.ssh_exception.IncompatiblePeer):
             if "host key" in str(error):
-                return self._changed("its host keys are of other types than the pinned ones", "")
+                return self._changed("")
             return self._error(SshFailed, f"no common algorithms: {error}")
         if self._left_s() <= MARGIN_S:
             return self._late("it took the connection and said nothing that SSH says")
@@ -134,7 +147,7 @@ class _Attempt:
     def _judge(self, shown: paramiko.PKey) -> None:
         key = f"{shown.get_name()} {shown.get_base64()}"
         if key not in {" ".join(one.split()[:2]) for one in self._to.host_keys}:
-            raise self._changed("its host key is not the pinned one", key)
+            raise self._changed(key)
 
     def authenticate(self, transport: paramiko.Transport, key: Path | None, password: str | None) -> None:
         """Prove who we are."""
@@ -180,9 +193,10 @@ class _Attempt:
     def _late(self, what: str) -> SshTimeout:
         return SshTimeout(f"{self._to.name}: {what} within {self._timeout_s:g} s", node=self._to.name)
 
-    def _changed(self, what: str, key: str) -> HostKeyChanged:
-        hint = f"If it was installed anew: grapecli node trust {self._to.name}. Else find out who answers there."
-        return HostKeyChanged(f"{self._to.name}: {what}", hint=hint, node=self._to.name, key=key)
+    def _changed(self, key: str) -> HostKeyChanged:
+        name = self._to.name
+        hint = f"If it was installed anew, accept it: grapecli node trust {name}. Else find out who answers there."
+        return HostKeyChanged(f"{name}: {other_key(self._to.host_keys, key).text}", hint=hint, node=name, key=key)
 
     def _error(self, kind: type[SshError], what: str, hint: str = "") -> SshError:
         return kind(f"{self._to.name}: {what}", hint=hint, node=self._to.name)

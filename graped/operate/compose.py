@@ -12,8 +12,10 @@ from graped.operate.house import House
 from graped.operate.identify import Identify
 from graped.operate.pinging import Pings
 from graped.operate.rebooting import Rebooting
+from graped.operate.remote import Remote
 from graped.operate.rollout_steps import steps_of
 from graped.operate.rollouts import Rollouts
+from graped.operate.sessions import Sessions
 from graped.operate.softly import Softly
 from graped.operate.willing import Willing
 
@@ -33,6 +35,8 @@ class Operations:
         self.identify = Identify(house)
         self.console = Console(house)
         self.rollouts = Rollouts(house, steps_of(house))
+        self.sessions = Sessions(house)
+        self.remote = Remote(house, self.sessions)
 
     async def run(self) -> None:
         """Run what works by itself, until cancelled."""
@@ -43,6 +47,7 @@ class Operations:
             group.create_task(self.facts.run())
             group.create_task(self.console.run())
             group.create_task(self.rollouts.run())
+            group.create_task(self.sessions.run())
 
     def _ask_node(self, effect: AskSoftOff | LookAtNode | SoftReboot) -> None:
         """Carry out what the core asks of a node; answers come back as events."""

@@ -20,11 +20,13 @@ from graped.core.chore import Chore, ChoreKind
 from graped.core.events import NodesTrusted
 from graped.core.lateness import UNTRUSTED
 from graped.engine import Engine
-from graped.errors import NotFound
-from graped.model import SlotId
+from graped.errors import HostKeyChanged, NodeOff, NotFound, SshFailed, Untrusted
+from graped.model import Power, SlotId
 from graped.network.authorized import let_in
 from graped.network.ssh_client import Endpoint, connect
 from graped.network.ssh_keys import KeyRing, fingerprint_of
+from graped.network.ssh_login import prove as prove_key
+from graped.provision.changed_keys import ChangedKeys
 from graped.provision.chores import Chores
 from graped.provision.faults import Faults
 from graped.provision.identities import known_nodes
@@ -58,10 +60,14 @@ class Access:
         simulated: frozenset[SlotId],
     ) -> None:
         self._engine = engine
+        self._real = real
         self._chores = chores
         self._journal = journal
         self.keys = KeyRing(engine.state.config.store.state_dir / "ssh")
-        self.living = Living(lambda: engine.state, engine.post, self.keys, clock, real, simulated)
+        self.changed_keys = ChangedKeys(self.endpoint, journal)
+        self.living = Living(
+            lambda: engine.state, engine.post, self.keys, clock, real, simulated, self.changed_keys
+        )  # fmt: skip
         self._faults = Faults(engine.post)
         loop = asyncio.get_running_loop()
 
@@ -87,15 +93,43 @@ class Access:
 
     # --- what the API asks ------------------------------------------------------------------------------
 
-    async def ssh(self, slot: SlotId) -> types.NodeSsh:
-        """Tell how a node is met."""
+    async def ssh(self, slot: SlotId, *, prove: bool = False) -> types.NodeSsh:
+        """Tell how a node is met; with ``prove`` once it has proved a pinned key. Raises: SshError, with ``prove``."""
         at = await asyncio.to_thread(self.endpoint, slot)
+        if prove:
+            await asyncio.to_thread(self._prove, slot)
         trusted = bool(at.address and at.host_keys)
         return types.NodeSsh(
             name=at.name, address=at.address or None, port=at.port, user=at.user, host_keys=at.host_keys,
             fingerprint=fingerprint_of(at.host_keys[0]) if at.host_keys else "", trusted=trusted,
-            why="" if trusted else self._why(slot, at),
+            why="" if trusted else self._why(slot, at), known_hosts=str(self.keys.known_hosts),
         )  # fmt: skip
+
+    def reachable(self, slot: SlotId) -> Endpoint:
+        """Tell where a node is met, if anybody can be met there; in any thread.
+
+        Raises: NodeOff, Untrusted, SshFailed (it is simulated, or has no address).
+        """
+        at = self.endpoint(slot)
+        if not self._real(slot):
+            raise SshFailed(f"{at.name}: it is simulated: nobody is there to log in on", node=at.name)
+        state = self._engine.state.slots.get(slot)
+        if state is not None and state.observed is Power.OFF:
+            raise NodeOff(f"{at.name}: it has no power", hint=f"grapecli power on {at.name}", node=at.name)
+        if not at.address:
+            hint = "Give its device an address in the configuration."
+            raise SshFailed(f"{at.name}: it has no address", hint=hint, node=at.name)
+        if not at.host_keys:
+            raise Untrusted(f"{at.name}: {self._why(slot, at)}", hint=f"grapecli node trust {at.name}", node=at.name)
+        return at
+
+    def _prove(self, slot: SlotId) -> None:
+        """Have a node prove a pinned key (in a thread). Raises: SshError."""
+        try:
+            prove_key(self.reachable(slot), CONNECT_S)
+        except HostKeyChanged as error:
+            self.changed_keys.met(slot, str(error.fields.get("key") or ""))
+            raise
 
     def endpoint(self, slot: SlotId) -> Endpoint:
         """Tell where a node is met, as whom and by which host keys; ``address`` is "" where it has none."""
@@ -173,6 +207,7 @@ class Access:
             for slot in pins.keys() | self._pins.keys():
                 if pins.get(slot) != self._pins.get(slot):
                     self.living.pinned_anew(slot)
+                    self.changed_keys.settled(slot)
             self._pins = pins
             self._engine.post(NodesTrusted(slots=frozenset(pins)))
             with contextlib.suppress(TimeoutError):

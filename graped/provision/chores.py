@@ -94,15 +94,17 @@ class Chores:
         *,
         by: str,
         at_once: int = 1,
+        turn: bool | None = None,
     ) -> Chore:
         """Have ``each`` done for one node after the other; a node that fails does not keep the others from theirs.
 
         With ``at_once`` for so many at the same time: for work in which nodes are waited for, not the master's disk;
-        it needs no turn. What it returns is told of the node. The chore ends as ``completed_with_errors`` where some
-        nodes failed.
+        it needs no turn, unless ``turn`` says so. What it returns is told of the node. The chore ends as
+        ``completed_with_errors`` where some nodes failed.
         """
+        waits = at_once == 1 if turn is None else turn
         call = lambda running: self._each(running, each, slots, at_once)  # noqa: E731
-        return self._begin(kind, subject, call, by=by, slots=slots, turn=self._turn if at_once == 1 else None)
+        return self._begin(kind, subject, call, by=by, slots=slots, turn=self._turn if waits else None)
 
     async def start_upload(
         self,

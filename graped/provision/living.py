@@ -18,6 +18,7 @@ from graped.core.state import SlotState, State
 from graped.model import SlotId, Stage
 from graped.network.ssh_keys import KeyRing
 from graped.network.ssh_probe import Probe, probe
+from graped.provision.changed_keys import ChangedKeys
 from graped.provision.pulse import Answer, Pulse, is_booting
 
 IDLE_S: Final = 0.5  # between two looks at who is to be asked
@@ -38,7 +39,9 @@ class Living:
         clock: Clock,
         real: Callable[[SlotId], bool],
         simulated: frozenset[SlotId],
+        changed_keys: ChangedKeys,
     ) -> None:
+        self._changed_keys = changed_keys
         self._state = state
         self._post = post
         self._keys = keys
@@ -95,12 +98,16 @@ class Living:
                 name, config = state.config.node_name(slot), state.config
                 connect_s = BOOT_CONNECT_S if self._boots(state.slots, slot) else TIMEOUT_S
 
-                def ask() -> tuple[Probe, bool]:  # in a thread
+                def ask() -> tuple[Probe, tuple[str, ...]]:  # in a thread
                     keys = self._keys.public_keys(name)
-                    return probe(str(address), config.ssh.port, keys, TIMEOUT_S, connect_s=connect_s), bool(keys)
+                    return probe(str(address), config.ssh.port, keys, TIMEOUT_S, connect_s=connect_s), keys
 
                 found, pinned = await asyncio.get_running_loop().run_in_executor(self._askers, ask)
-            answer = _answer(found, name, pinned=pinned, local=slot in self._local)
+            if found.key_matches is False:
+                self._changed_keys.seen(slot, name, pinned, found.key)
+            elif found.key_matches:
+                self._changed_keys.settled(slot)
+            answer = _answer(found, name, pinned=bool(pinned), local=slot in self._local)
             seen = self._pulse.heard(slot, self._stage(slot), answer, self._clock.monotonic())
             if seen is not None:
                 first = slot not in self._met

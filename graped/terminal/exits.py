@@ -35,6 +35,7 @@ _OF_ERROR = {
     "in_use": CONFLICT,
     "damaged": FAILED,
     "node_on": CONFLICT,
+    "node_off": CONFLICT,
     "netboot_off": CONFLICT,
     "no_space": CONFLICT,
     "stopping": CONFLICT,

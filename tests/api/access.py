@@ -29,7 +29,7 @@ class Access:
     def chores(self) -> Chores:
         return self._given or Chores(self.engine)
 
-    async def ssh(self, slot: SlotId) -> types.NodeSsh:
+    async def ssh(self, slot: SlotId, *, prove: bool = False) -> types.NodeSsh:
         name = self.engine.state.config.node_name(slot)
         return types.NodeSsh(
             name=name, address=None, port=22, user="root", host_keys=(), fingerprint="", trusted=False,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from graped.engine import Engine
+from tests.api.remote import Remote
 from tests.api.rolling import Rollouts
 from tests.api.saying import Console, Facts, Identify
 
@@ -16,3 +17,4 @@ class Operations:
         self.identify = Identify(engine)
         self.console = Console(engine)
         self.rollouts = Rollouts(engine)
+        self.remote = Remote(engine)

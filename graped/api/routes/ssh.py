@@ -11,6 +11,7 @@ from graped.api.answers import answer
 from graped.api.bodies import ClientName, KeyInstall, KeySet, Trust, TrustLook
 from graped.api.documents import errors
 from graped.api.nodesets import named, targets
+from graped.api.params import Flag
 from graped.api.peer import who
 from graped.api.routes.context import BackendOf, topic
 from graped.api.routes.long_work import ACCEPTED, accepted, whole
@@ -21,11 +22,14 @@ NodeName = Annotated[str, Path(min_length=1, max_length=253)]
 KeyName = Annotated[ClientName, Path()]
 
 
-@router.get("/v1/nodes/{name}/ssh", response_model=types.NodeSsh, responses=errors(404))
-async def node_ssh(backend: BackendOf, name: NodeName) -> Response:
-    """Tell how a node is met by SSH: address, user, and the host keys that it must prove."""
+@router.get("/v1/nodes/{name}/ssh", response_model=types.NodeSsh, responses=errors(404, 409))
+async def node_ssh(backend: BackendOf, name: NodeName, prove: Flag = False) -> Response:
+    """Tell how a node is met by SSH: address, user, and the host keys that it must prove.
+
+    ``prove`` has it prove them now; who cannot be met, or shows another key, is an error then.
+    """
     (slot,) = named(backend.state, [name])
-    return answer(types.NodeSsh, await backend.access.ssh(slot))
+    return answer(types.NodeSsh, await backend.access.ssh(slot, prove=prove))
 
 
 @router.get("/v1/keys", response_model=list[types.ClientKey], responses=errors())

@@ -1,0 +1,143 @@
+"""Logins on nodes, kept for a while: a Pi needs half a second for each. Borrowed by any thread.
+
+A kept one goes when its node lost its power, its address, user or pinned keys became others, somebody else was seen
+to answer there, something went wrong on it, or nobody used it for ``KEPT_S``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from graped.errors import CommandTimeout, HostKeyChanged, SshError
+from graped.model import Power, SlotId
+from graped.network.ssh_client import Endpoint, Session, connect
+from graped.operate.house import House
+
+KEPT_S: Final = 60.0
+LOOK_S: Final = 1.0
+FRESH_S: Final = 1.0  # who was heard so lately is not asked whether it is there
+ANSWER_S: Final = 3.0  # a node that is there answers at once
+
+
+@dataclass(slots=True, eq=False)
+class _Kept:
+    endpoint: Endpoint
+    session: Session
+    users: int = 1
+    heard: float = field(default_factory=time.monotonic)
+    gone: bool = False  # not to be borrowed any more; closed by its last user
+
+
+class Sessions:
+    """One daemon's. ``log_in`` is exchanged by tests."""
+
+    def __init__(self, house: House, log_in: Callable[..., Session] = connect) -> None:
+        self._house = house
+        self._log_in = log_in
+        self._lock = threading.Lock()
+        self._kept: dict[SlotId, _Kept] = {}
+        house.access.changed_keys.told = self.drop
+
+    async def run(self) -> None:
+        """Let go of what is not used, until cancelled; then of all."""
+        try:
+            while True:
+                await asyncio.sleep(LOOK_S)
+                self._sweep(time.monotonic())
+        finally:
+            for slot in tuple(self._kept):
+                self.drop(slot)
+
+    @contextlib.contextmanager
+    def borrow(self, slot: SlotId, timeout_s: float) -> Iterator[Session]:
+        """Lend a login on a node, kept or new, made within ``timeout_s``; several may use one at the same time.
+
+        Blocks. Raises: SshError (NodeOff, Untrusted, HostKeyChanged, SshRefused, SshDenied, SshTimeout, SshFailed).
+        """
+        kept = self._taken(slot, timeout_s)
+        try:
+            yield kept.session
+        except (SshError, CommandTimeout):
+            self._forget(slot, kept)
+            raise
+        finally:
+            self._given_back(kept)
+
+    def drop(self, slot: SlotId) -> None:
+        """Keep no login on a node; who uses one may go on."""
+        with self._lock:
+            kept = self._kept.get(slot)
+        if kept is not None:
+            self._forget(slot, kept)
+
+    def _taken(self, slot: SlotId, timeout_s: float) -> _Kept:
+        deadline = time.monotonic() + timeout_s
+        endpoint = self._house.access.reachable(slot)
+        kept = self._found(slot, endpoint)
+        if kept is not None:
+            if self._is_there(kept, timeout_s):
+                return kept
+            self._forget(slot, kept)
+            self._given_back(kept)
+        try:
+            left_s = max(0.1, deadline - time.monotonic())
+            session = self._log_in(endpoint, self._house.access.keys.cluster_key(), timeout_s=left_s)
+        except HostKeyChanged as error:
+            self._house.access.changed_keys.met(slot, str(error.fields.get("key") or ""))
+            raise
+        fresh = _Kept(endpoint, session)
+        with self._lock:
+            if slot in self._kept:
+                fresh.gone = True  # somebody else was faster: this one is used once
+            else:
+                self._kept[slot] = fresh
+        return fresh
+
+    def _found(self, slot: SlotId, endpoint: Endpoint) -> _Kept | None:
+        with self._lock:
+            kept = self._kept.get(slot)
+            if kept is not None and kept.endpoint == endpoint:
+                kept.users += 1
+                return kept
+        if kept is not None:
+            self._forget(slot, kept)
+        return None
+
+    def _is_there(self, kept: _Kept, timeout_s: float) -> bool:
+        if not kept.session.alive:
+            return False
+        return time.monotonic() - kept.heard < FRESH_S or kept.session.answers(min(ANSWER_S, timeout_s / 2))
+
+    def _forget(self, slot: SlotId, kept: _Kept) -> None:
+        with self._lock:
+            if self._kept.get(slot) is kept:
+                del self._kept[slot]
+            kept.gone = True
+            close = kept.users == 0
+        if close:
+            kept.session.close()
+
+    def _given_back(self, kept: _Kept) -> None:
+        with self._lock:
+            kept.users -= 1
+            kept.heard = time.monotonic()
+            close = kept.gone and kept.users == 0
+        if close:
+            kept.session.close()
+
+    def _sweep(self, now: float) -> None:
+        slots = self._house.state.slots
+        with self._lock:
+            found = tuple(self._kept.items())
+        for slot, kept in found:
+            at = slots.get(slot)
+            off = at is None or at.observed is Power.OFF
+            idle = not kept.users and now - kept.heard >= KEPT_S
+            if off or idle or not kept.session.alive:
+                self._forget(slot, kept)
