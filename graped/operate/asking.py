@@ -12,6 +12,7 @@ from graped.network.ssh_client import Endpoint, connect
 
 LOGIN_S: Final = 5.0
 ASK_S: Final = 5.0
+SIGNALLED: Final = 128  # a shell's code of a command that a signal ended is that much more than the signal
 
 
 class Wish(StrEnum):
@@ -45,7 +46,8 @@ def ask_system(at: Endpoint, key: Path, wish: Wish, *, login_s: float = LOGIN_S)
         except (CommandTimeout, SshFailed):
             return
         except CommandFailed as error:
-            if error.fields.get("exit_code") != LOST:
+            code = error.fields.get("exit_code")
+            if code != LOST and not (isinstance(code, int) and code > SIGNALLED):
                 raise
 
 

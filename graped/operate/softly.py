@@ -68,12 +68,12 @@ class Softly:
         house: House,
         pings: Pings,
         *,
-        tries: Callable[[Endpoint], bool] = alive,
+        tries: Callable[[Endpoint], bool] | None = None,
         asks: Callable[[Endpoint], None] | None = None,
     ) -> None:
         self._house = house
         self._pings = pings
-        self._tries = tries
+        self._tries = tries or alive
         self._asks = asks or self._ask_by_ssh
         # Threads of their own: nodes that do not answer must not keep anything else in this daemon from its turn.
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="softly")
@@ -96,6 +96,11 @@ class Softly:
         task = asyncio.create_task(self._stop(going))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+    @property
+    def at_work(self) -> bool:
+        """Whether some node is on its way down."""
+        return bool(self._stopping)
 
     async def run(self) -> None:
         """Watch the nodes that go down, until cancelled."""
