@@ -6,7 +6,7 @@ import copy
 import math
 import re
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -35,13 +35,17 @@ class Document:
     spoiled: frozenset[KeyPath]  # values that were taken out
 
 
-def read(path: Path) -> Document:
-    """Read a file and the drop-ins beside it; what cannot be read is a problem of that file alone."""
+def read(path: Path, instead: Mapping[Path, Table] | None = None) -> Document:
+    """Read a file and the drop-ins beside it; what cannot be read is a problem of that file alone.
+
+    ``instead`` has what is to be taken for drop-ins of that path, whether they are there yet or not.
+    """
     problems: list[Problem] = []
-    files = (path, *_drop_ins(path.parent / DROP_IN_FOLDER, problems))
+    drop_ins = {*_drop_ins(path.parent / DROP_IN_FOLDER, problems), *(instead or {})}
+    files = (path, *sorted(drop_ins, key=lambda file: file.name))
     parts: list[tuple[str, Table]] = []
     for file in files:
-        parsed = _parse(file)
+        parsed = instead[file] if instead and file in instead else _parse(file)
         if isinstance(parsed, Problem):
             problems.append(parsed)
         else:
