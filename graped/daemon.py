@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import faulthandler
 import fcntl
 import logging
@@ -36,6 +37,7 @@ from graped.operate.house import House
 from graped.pollers import Pollers
 from graped.provision.access import Access
 from graped.provision.chores import Chores
+from graped.provision.sightings import MacHeard
 from graped.service import Service, Source, settings_fault
 from graped.store.store import Store
 
@@ -215,7 +217,7 @@ class _Daemon:
             )
         )  # fmt: skip
         service.operations = operations
-        end_stages = self._watch_stages(engine, ground)
+        end_stages = self._watch_stages(engine, ground, operations.ears.hear)
         display = self._display(engine, store, ground)
         try:
             parts = {"network boot": provisioning.run} if provisioning is not None else {}
@@ -298,8 +300,10 @@ class _Daemon:
             log.info("configuration: %s", line)
         self.notifier.send("READY=1")
 
-    def _watch_stages(self, engine: Engine, ground: bottom.Bottom) -> Callable[[], None]:
-        """Follow the simulated nodes' boot stages."""
+    def _watch_stages(
+        self, engine: Engine, ground: bottom.Bottom, hear: Callable[[MacHeard], None]
+    ) -> Callable[[], None]:
+        """Follow the simulated nodes' boot stages, and hear who asks for an address."""
         if ground.control is None:
             return lambda: None
         loop = asyncio.get_running_loop()
@@ -316,7 +320,11 @@ class _Daemon:
             except RuntimeError:
                 pass  # the loop has ended
 
-        return ground.control.watch_stages(seen)
+        def asked(mac: str) -> None:  # in a thread
+            with contextlib.suppress(RuntimeError):
+                loop.call_soon_threadsafe(hear, MacHeard(mac=mac, vendor="PXEClient"))
+
+        return ground.control.watch_stages(seen, asked)
 
     def _display(self, engine: Engine, store: Store, ground: bottom.Bottom) -> DisplayService:
         def report(kind: str, message: str) -> None:

@@ -19,6 +19,7 @@ from graped.provision.moving import Moving
 from graped.provision.netboot import Netboot, Settings
 from graped.provision.rivals import Rivals
 from graped.provision.rootwork import RootWork
+from graped.provision.sightings import MacHeard
 from graped.provision.steward import Steward
 from graped.provision.watch import Journal, Watch
 from graped.runner import SubprocessRunner
@@ -68,6 +69,10 @@ class Provisioning:
             set_devices=set_devices,
             check=lambda: Doctor(edges, engine.state, rivals, self._steward.exports),
         )
+
+    def hear_with(self, hear: Callable[[MacHeard], None]) -> None:
+        """Have every MAC address told that asks for an address, known or not; in the loop's thread."""
+        self._watch.hear = hear
 
     async def run(self) -> None:
         """Keep servers and roots right and tell boot stages, until cancelled."""

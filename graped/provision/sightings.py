@@ -31,6 +31,7 @@ _NEEDED: Final = re.compile(
     r"bootcode\.bin|start\w*\.elf|fixup\w*\.dat|(?:kernel|initramfs)\w*(?:\.img)?|bcm\w[\w-]*\.dtb"
     r"|boot\.ipxe|vmlinu.*|initrd.*"
 )
+_SERIAL_FOLDER: Final = re.compile(r"([0-9a-f]{8})/")  # where a Pi looks for its files first
 DENIED_AT_MOST: Final = 100  # paths are what clients ask for
 _FOLDER: Final = "Is a directory"  # a Pi asks for overlays/, too
 _BEFORE_TFTP: Final = frozenset({None, Stage.POWERED, Stage.DHCP})
@@ -42,6 +43,17 @@ class Stranger:
 
     mac: str
     vendor: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MacHeard:
+    """A MAC address asked for an address or a file, and what that tells of its board; whether it is known or not."""
+
+    mac: str
+    vendor: str = ""
+    model: Model | None = None
+    serial: str | None = None  # 8 hex digits
+    asked: bool = True  # for an address, just now
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +72,7 @@ class Sightings:
         self._size_of = size_of
         self._by_mac: Mapping[str, SlotId] = {}
         self._by_ip: Mapping[IPv4Address, SlotId] = {}
+        self._macs: Mapping[IPv4Address, str] = {}
         self._tftp = Path("/")
         self._models: dict[SlotId, Model] = {}
         self._denied: set[str] = set()  # told of, and not sent since
@@ -68,6 +81,7 @@ class Sightings:
         """Take who is who from the newest plan."""
         self._by_mac = {node.mac: node.slot for node in layout.nodes}
         self._by_ip = {node.address: node.slot for node in layout.nodes}
+        self._macs = {node.address: node.mac for node in layout.nodes}
         self._tftp = Layout(layout.folder).tftp
 
     def take(self, seen: log.Event, stage_of: Callable[[SlotId], Stage | None]) -> Iterator[Event | Stranger | Denied]:
@@ -88,6 +102,19 @@ class Sightings:
                 yield from self._file(self._by_ip[seen.ip], seen, stage_of)
             case _:
                 pass
+
+    def heard(self, seen: log.Event) -> MacHeard | None:
+        """Tell which MAC address something comes from, and what it says of its board; None where it says neither."""
+        match seen:
+            case log.Discover() | log.Request():
+                return MacHeard(mac=seen.mac, vendor=seen.vendor)
+            case log.ModelSeen():
+                return MacHeard(mac=seen.mac, model=seen.model, serial=seen.serial, asked=False)
+            case log.FileSent() | log.FileMissing() if seen.ip in self._macs:
+                folder = _SERIAL_FOLDER.match(self._below_its_folder(seen.path))
+                return MacHeard(mac=self._macs[seen.ip], serial=folder[1], asked=False) if folder else None
+            case _:
+                return None
 
     def _asked(
         self, slot: SlotId, seen: log.Discover | log.Request, stage_of: Callable[[SlotId], Stage | None]

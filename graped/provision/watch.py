@@ -21,7 +21,7 @@ from graped.netboot.dhcp.rival import is_probe
 from graped.netboot.dhcp.tail import Tail
 from graped.netboot.nfs.traffic import clients_connected
 from graped.netboot.plan import NetPlan, folder, plan
-from graped.provision.sightings import Denied, Sightings, Stranger
+from graped.provision.sightings import Denied, MacHeard, Sightings, Stranger
 
 log = logging.getLogger("graped.provision")
 
@@ -61,6 +61,7 @@ class Watch:
         self._config: Config | None = None
         self._sightings = Sightings(_size_of)
         self._strangers: dict[str, float] = {}
+        self.hear: Callable[[MacHeard], None] = lambda _: None  # who wants to know of every MAC address
 
     async def run(self) -> None:
         """Watch until cancelled."""
@@ -90,6 +91,8 @@ class Watch:
             return
         if isinstance(seen, Trouble):
             log.warning("dnsmasq: %s", seen.text)
+        if (who := self._sightings.heard(seen)) is not None and not is_probe(who.mac):
+            self.hear(who)
         for event in self._sightings.take(seen, self._stage):
             if isinstance(event, Stranger):
                 self._meet(event)

@@ -158,12 +158,21 @@ class SimControl:
         self.ask("stop")
         self.close()
 
-    def watch_stages(self, seen: Callable[[int, int, str | None], None]) -> Callable[[], None]:
+    def watch_stages(
+        self, seen: Callable[[int, int, str | None], None], asked: Callable[[str], None] = lambda _: None
+    ) -> Callable[[], None]:
         """Call ``seen(stack, slot, stage)`` in a thread for every stage, then for each change; None: nobody can know.
 
+        ``asked`` is told the MAC address of each node that asks for an address, and, as on a wire, not where it sits.
         After a lost connection all stages come again. Give a function that ends it.
         """
-        return subscribe(self._path, STAGES, lambda line: seen(line["stack"], line["slot"], line["stage"]))
+
+        def take(line: dict[str, Any]) -> None:
+            if "mac" in line:
+                asked(line["mac"])
+            seen(line["stack"], line["slot"], line["stage"])
+
+        return subscribe(self._path, STAGES, take)
 
     def close(self) -> None:
         """Close the connection; the rack goes on."""

@@ -16,6 +16,7 @@ _BOARD_SLOTS = frozenset(range(6))
 _HAT_SLOTS = frozenset(range(4))
 _HAT_ADDRESS = 0x20
 _BOOT_S = (6.0, 10.0)
+_MAKER = "b8:27:eb"  # the first octets of a Raspberry Pi's
 _A1 = 0b010  # an INA219 cannot be strapped to the addresses of a stack with A1 = 1
 
 
@@ -78,10 +79,15 @@ def _node(config: Config, slot: SlotId, nodes: NodesFile) -> NodePlan:
     return NodePlan(
         kind=entry.kind,
         watts=config.watts_of(slot) if entry.watts is None else entry.watts,
-        mac=entry.mac or (device.mac if device else None),
+        mac=entry.mac or (device.mac if device else None) or _made_up_mac(dice),
         boot_s=boot_s * nodes.scale,
         hang_at=entry.hang_at,
     )
+
+
+def _made_up_mac(dice: Random) -> str:
+    """Make the MAC address of a board that no file knows; as a Pi's, so that enrolling finds something to find."""
+    return f"{_MAKER}:{dice.randbytes(3).hex(':')}"
 
 
 def _untangled(config: Config, stacks: dict[int, StackPlan]) -> dict[int, StackPlan]:

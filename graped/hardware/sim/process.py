@@ -33,6 +33,7 @@ from graped.hardware.sim.wire import (
     reachable,
     receive_exactly,
 )
+from graped.model import Stage
 
 _LOOK_S = 0.5  # how often the pid file is looked at
 
@@ -58,8 +59,10 @@ class RackServer:
         self._power.tell(line_of({"t": t, "stack": stack, "slot": slot, "on": on}))
 
     def stage_changed(self, t: float, stack: int, slot: int, stage: str | None) -> None:
-        """Tell the stages' listeners."""
-        self._stages.tell(line_of({"t": t, "stack": stack, "slot": slot, "stage": stage}))
+        """Tell the stages' listeners; who asks for an address says its MAC address."""
+        line: dict[str, object] = {"t": t, "stack": stack, "slot": slot, "stage": stage}
+        mac = self._rack.stacks[stack].node(slot).mac if stage == Stage.DHCP else None
+        self._stages.tell(line_of(line | {"mac": mac} if mac else line))
 
     def line_moved(self, t: float, pin: int, level: bool) -> None:
         """Tell the lines' listeners."""
