@@ -26,6 +26,7 @@ class ChoreKind(StrEnum):
     NODE_DROP = "node.drop"
     NODE_KEYS = "node.keys"
     NODE_TRUST = "node.trust"
+    NODE_ENROL = "node.enrol"
     NODE_REBOOT = "node.reboot"
     NODE_FACTS = "node.facts"
     NODE_IDENTIFY = "node.identify"

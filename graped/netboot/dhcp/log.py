@@ -165,7 +165,7 @@ _TROUBLE: Final = ("not using configured address", "duplicate dhcp-host", "bad "
 
 _MODELS: Final = {"rpi3b": Model.PI3B, "rpi4": Model.PI4, "rpi5": Model.PI5}
 # Boards whose option 97 is their serial four times: of one maker's addresses each model has its own.
-_OLD_FORM: Final = {"b8:27:eb": Model.PI3BPLUS, "dc:a6:32": Model.PI4, "e4:5f:01": Model.PI4}
+OLD_FORM: Final = {"b8:27:eb": Model.PI3BPLUS, "dc:a6:32": Model.PI4, "e4:5f:01": Model.PI4}
 
 
 class Reader:
@@ -236,10 +236,10 @@ class Reader:
 
     def _old_form(self, digits: str) -> ModelSeen | None:
         """Tell the model by a serial that is sent again and again."""
-        model = _OLD_FORM.get(self._mac[:8])
+        model = OLD_FORM.get(self._mac[:8])
         if model is None or "pi" not in self._tags or digits != digits[:8] * 3 or "rpi3b" in self._tags:
             return None
-        return ModelSeen(mac=self._mac, model=model, serial=_serial(digits[:8], self._mac))
+        return ModelSeen(mac=self._mac, model=model, serial=serial_of(digits[:8], self._mac))
 
     def _tftp(self, text: str) -> Event | None:
         stopped, self._stopped = self._stopped, None
@@ -261,7 +261,7 @@ class Reader:
         return _trouble(text)
 
 
-def _serial(digits: str, mac: str) -> str | None:
+def serial_of(digits: str, mac: str) -> str | None:
     """Return a serial in its usual order: which byte comes first is not documented, but it ends as the MAC does."""
     ends = mac.replace(":", "")[6:]
     both_ways = (digits, bytes.fromhex(digits)[::-1].hex())

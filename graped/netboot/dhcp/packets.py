@@ -137,8 +137,8 @@ def frame(
     return macs + struct.pack("!H", _ETHERTYPE_IPV4) + head + udp
 
 
-def unframe(raw: bytes) -> tuple[str, bytes] | None:
-    """Return who sent a frame (MAC) and the UDP payload, where it is one to a DHCP client; None for anything else.
+def unframe(raw: bytes, to: int = CLIENT_PORT) -> tuple[str, bytes] | None:
+    """Return who sent a frame (MAC) and the UDP payload, where it is one to a DHCP client (or another port); else None.
 
     Checksums are not looked at: between virtual machines of one host they are not filled in.
     """
@@ -149,7 +149,7 @@ def unframe(raw: bytes) -> tuple[str, bytes] | None:
     if packet[0] >> 4 != 4 or packet[9] != _UDP or len(packet) < header + 8:
         return None
     port, length = struct.unpack_from("!2xHH", packet, header)
-    return (raw[6:12].hex(":"), packet[header + 8 : header + length]) if port == CLIENT_PORT else None
+    return (raw[6:12].hex(":"), packet[header + 8 : header + length]) if port == to else None
 
 
 def _options(data: bytes) -> dict[int, bytes]:
