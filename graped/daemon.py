@@ -27,6 +27,7 @@ from graped.core.step import initial
 from graped.display import DisplayService
 from graped.engine import Engine
 from graped.errors import ConfigError, GrapeError, PinError, SocketInUse
+from graped.files import write_atomic
 from graped.hardware.drivers import registry
 from graped.hardware.lanes import Lanes, Priority, lane_of_bus
 from graped.hardware.protocols import Edge, Gpio
@@ -99,9 +100,9 @@ def _source(options: Options) -> Source:
     """Find the configuration; a simulation without one gets a rack to play with, in a folder of its user."""
     path, room = options.config or Path(DEFAULT_CONFIG), None
     if options.simulate:
-        path = path if options.config or path.exists() else SIM_CONFIG
         home = os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state"
         room = Path(home) / "grape-sim"
+        path = path if options.config or path.exists() else _demo(options.state_dir or room)
     return Source(
         path=path,
         drivers=registry.find(),
@@ -110,6 +111,14 @@ def _source(options: Options) -> Source:
         room=room,
         own_socket=options.simulate and os.geteuid() != 0,  # only root may make /run/grape
     )
+
+
+def _demo(room: Path) -> Path:
+    """Lay the demonstration's configuration into its room, so that commands can write drop-ins beside it."""
+    room.mkdir(parents=True, exist_ok=True)
+    file = room.absolute() / SIM_CONFIG.name
+    write_atomic(file, SIM_CONFIG.read_text())
+    return file
 
 
 class _Daemon:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Sequence
 from typing import Protocol
 
 from graped.api.console_types import NodeLog
+from graped.api.enrol_types import EnrolPlan, EnrolReport, PendingMac, Seated
 from graped.api.facts_types import NodeBrief, NodeFacts
 from graped.api.remote_types import JobResults
 from graped.api.rollout_types import Rollout, RolloutPlan
@@ -77,9 +78,40 @@ class Remote(Protocol):
         ...
 
 
+class Enrolling(Protocol):
+    """Who sits in which slot, found out by power and listening."""
+
+    async def plan(self, slots: Sequence[SlotId]) -> EnrolPlan: ...  # raises Conflict: nobody listens
+    async def start(
+        self,
+        slots: Sequence[SlotId],
+        *,
+        consent: Collection[SlotId],
+        dry_run: bool,
+        moves: bool,
+        timeout_s: float,
+        by: str,
+    ) -> Chore: ...  # raises Conflict
+    def report(self, job: int) -> EnrolReport: ...  # raises NotFound
+    async def accept(self, job: int, *, by: str) -> EnrolReport: ...  # raises NotFound, Conflict, ConfigError
+
+
+class Pending(Protocol):
+    """MAC addresses that no slot has. Raises: RequestError (no MAC address), NotFound, Conflict, ConfigError."""
+
+    def list(self, *, all_of_them: bool = ...) -> Sequence[PendingMac]: ...
+    async def approve(self, text: str, slot: SlotId, *, by: str) -> Seated: ...
+    async def reject(self, text: str, *, by: str) -> PendingMac: ...
+    async def seat(self, text: str, slot: SlotId, *, by: str) -> Seated: ...  # in place of what the slot has
+
+
 class Operations(Protocol):
     """One attribute a feature."""
 
+    @property
+    def enrolling(self) -> Enrolling: ...
+    @property
+    def pending(self) -> Pending: ...
     @property
     def facts(self) -> Facts: ...
     @property

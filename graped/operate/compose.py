@@ -6,15 +6,19 @@ import asyncio
 
 from graped.core.effects import AskSoftOff, LookAtNode, SoftReboot
 from graped.operate.console import Console
+from graped.operate.ears import Ears
+from graped.operate.enrolling import Enrolling
 from graped.operate.evidence import Evidence
 from graped.operate.facts import FactsOf
 from graped.operate.house import House
 from graped.operate.identify import Identify
+from graped.operate.pending import Pending
 from graped.operate.pinging import Pings
 from graped.operate.rebooting import Rebooting
 from graped.operate.remote import Remote
 from graped.operate.rollout_steps import steps_of
 from graped.operate.rollouts import Rollouts
+from graped.operate.seating import Seating
 from graped.operate.sessions import Sessions
 from graped.operate.softly import Softly
 from graped.operate.willing import Willing
@@ -37,6 +41,12 @@ class Operations:
         self.rollouts = Rollouts(house, steps_of(house))
         self.sessions = Sessions(house)
         self.remote = Remote(house, self.sessions)
+        self.ears = Ears()
+        seating = Seating(house)
+        self.pending = Pending(house, self.ears, seating)
+        self.enrolling = Enrolling(house, self.ears, self.pending, seating)
+        if house.provisioning is not None:
+            house.provisioning.hear_with(self.ears.hear)
 
     async def run(self) -> None:
         """Run what works by itself, until cancelled."""
@@ -48,6 +58,7 @@ class Operations:
             group.create_task(self.console.run())
             group.create_task(self.rollouts.run())
             group.create_task(self.sessions.run())
+            group.create_task(self.pending.run())
 
     def _ask_node(self, effect: AskSoftOff | LookAtNode | SoftReboot) -> None:
         """Carry out what the core asks of a node; answers come back as events."""

@@ -1,4 +1,4 @@
-"""Hear MAC addresses while slots are looked at: DHCP on the wire, the bridge's table and ARP. Imported late: netlink."""
+"""Hear MAC addresses while slots are looked at: DHCP on the wire, the bridge's table and ARP. For late import."""
 
 from __future__ import annotations
 

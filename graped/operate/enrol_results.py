@@ -119,7 +119,7 @@ def _slot(slot: SlotId, enrolment: Enrolment, config: Config) -> EnrolSlot:
     facts = enrolment.facts.get(place.mac or "", Facts())
     return EnrolSlot(
         name=config.node_name(slot),
-        verdict=None if place.verdict is None else place.verdict.value,  # type: ignore[arg-type]  # the same words
+        verdict=None if place.verdict is None else place.verdict.value,
         mac=place.mac,
         was=place.known,
         home=None if place.home is None else config.node_name(place.home),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import queue
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final
@@ -12,7 +13,7 @@ from typing import Final
 from graped.api.enrol_types import EnrolPlan, EnrolReport
 from graped.config import enrolled
 from graped.core.chore import Chore, ChoreKind
-from graped.core.enrolment import Enrolment, Facts, Heard, Limits, Verdict
+from graped.core.enrolment import Enrolment, Facts, Heard, Limits, Switch, Verdict
 from graped.core.events import ChoreNodeEnded
 from graped.errors import Cancelled, Conflict, NotFound, Stopping
 from graped.model import Power, SlotId
@@ -36,6 +37,9 @@ class _Session:
     """One enrolment, now or before."""
 
     enrolment: Enrolment
+    consent: frozenset[SlotId]
+    limits: Limits
+    by: str
     dry_run: bool
     moves: bool  # are accepted
     began: float
@@ -78,25 +82,18 @@ class Enrolling:
         by: str,
     ) -> Chore:
         """Begin. ``consent``: slots that may be switched off though they are on. Raises: Conflict, ServerError."""
-        if any(session.took_s is None for session in self._sessions.values()):
+        chores = self._house.state.chores.values()
+        if any(chore.kind is ChoreKind.NODE_ENROL and chore.ended is None for chore in chores):
             raise Conflict("an enrolment is going on", hint="grapecli jobs shows it.")
         await self._evidence(slots)
-        now = self._house.clock.monotonic()
         limits = Limits(timeout_s=timeout_s)
-        enrolment, asked = begin(
-            self._house.state, tuple(slots), consent=frozenset(consent), limits=limits,
-            heard_at=self._pending.last_heard(), now=now,
+        session = _Session(
+            enrolment=self._begun(tuple(slots), frozenset(consent), limits)[0], consent=frozenset(consent),
+            limits=limits, dry_run=dry_run, moves=moves, began=self._house.clock.monotonic(), by=by,
         )  # fmt: skip
-        session = _Session(enrolment=enrolment, dry_run=dry_run, moves=moves, began=now)
-        heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
-        drive = Drive(
-            self._house.engine, self._loop, enrolment, asked, by=f"{by}, to enrol", heard=heard,
-            ear=await self._ear(slots), told=partial(self._from_thread, session), monotonic=self._house.clock.monotonic,
-        )  # fmt: skip
-        unlisten = self._ears.listen(lambda who: heard.put(_heard(who, self._house.clock.monotonic())))
         subject = f"{len(slots)} slot" + "s" * (len(slots) != 1)
         chore = self._house.chores.start(
-            ChoreKind.NODE_ENROL, subject, partial(self._work, session, drive, unlisten), by=by, slots=tuple(slots)
+            ChoreKind.NODE_ENROL, subject, partial(self._work, session), by=by, slots=tuple(slots)
         )
         session.job = chore.id
         self._sessions[chore.id] = session
@@ -115,8 +112,7 @@ class Enrolling:
         )  # fmt: skip
 
     async def accept(self, job: int, *, by: str) -> EnrolReport:
-        """Write what an enrolment found, moved boards and those of a dry run, too. Raises: NotFound, Conflict, ConfigError.
-        """
+        """Write what an enrolment found, also moves and a dry run's. Raises: NotFound, Conflict, ConfigError."""
         session = self._session(job)
         if session.took_s is None:
             raise Conflict(f"job {job} is still looking", hint=f"grapecli jobs show {job} shows how far it is.")
@@ -129,7 +125,9 @@ class Enrolling:
 
     # --- in the chore's thread ----------------------------------------------------------------------------
 
-    def _work(self, session: _Session, drive: Drive, unlisten: object, work: Work) -> str:
+    def _work(self, session: _Session, work: Work) -> str:
+        preparing = asyncio.run_coroutine_threadsafe(self._prepare(session), self._loop)
+        drive, unlisten = preparing.result(WRITE_S)
         try:
             session.enrolment = drive.run(work)
             call = asyncio.run_coroutine_threadsafe(self._write(session), self._loop)
@@ -161,11 +159,28 @@ class Enrolling:
             session.told = session.told | news
             self._call(self._tell, session, tuple(news))
 
-    def _call(self, what: object, *arguments: object) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(what, *arguments)  # type: ignore[arg-type]
+    def _call(self, what: Callable[..., None], *arguments: object) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            self._loop.call_soon_threadsafe(what, *arguments)
 
     # --- in the loop --------------------------------------------------------------------------------------
+
+    async def _prepare(self, session: _Session) -> tuple[Drive, Callable[[], None]]:
+        """Begin with the cluster as it is when the work has its turn. Raises: ServerError."""
+        slots = session.enrolment.order
+        ear, heard = await self._ear(slots), queue.SimpleQueue[Heard]()
+        session.enrolment, asked = self._begun(slots, session.consent, session.limits)
+        drive = Drive(
+            self._house.engine, self._loop, session.enrolment, asked, by=f"{session.by}, to enrol", heard=heard,
+            ear=ear, told=partial(self._from_thread, session), monotonic=self._house.clock.monotonic,
+        )  # fmt: skip
+        return drive, self._ears.listen(lambda who: heard.put(_heard(who, self._house.clock.monotonic())))
+
+    def _begun(
+        self, slots: tuple[SlotId, ...], consent: frozenset[SlotId], limits: Limits
+    ) -> tuple[Enrolment, tuple[Switch, ...]]:
+        heard_at, now = self._pending.last_heard(), self._house.clock.monotonic()
+        return begin(self._house.state, slots, consent=consent, limits=limits, heard_at=heard_at, now=now)
 
     async def _write(self, session: _Session) -> None:
         changes = results.changes_of(session.enrolment, self._house.state.config, moves=session.moves)
@@ -205,8 +220,7 @@ class Enrolling:
     def _on(self, slot: SlotId) -> bool:
         return self._house.state.slots[slot].observed is Power.ON
 
-    def _end(self, session: _Session, unlisten: object) -> None:
-        assert callable(unlisten)
+    def _end(self, session: _Session, unlisten: Callable[[], None]) -> None:
         unlisten()
         session.took_s = self._house.clock.monotonic() - session.began
         for slot, place in session.enrolment.places.items():

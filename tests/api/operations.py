@@ -6,6 +6,7 @@ from graped.engine import Engine
 from tests.api.remote import Remote
 from tests.api.rolling import Rollouts
 from tests.api.saying import Console, Facts, Identify
+from tests.api.seating import Enrolling, Pending
 
 
 class Operations:
@@ -18,3 +19,5 @@ class Operations:
         self.console = Console(engine)
         self.rollouts = Rollouts(engine)
         self.remote = Remote(engine)
+        self.enrolling = Enrolling(engine)
+        self.pending = Pending(engine)
