@@ -6,9 +6,11 @@
 from __future__ import annotations
 
 import contextlib
+import secrets
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from graped.errors import Cancelled, CommandEnded, CommandFailed, CommandTimeout, GrapeError, SshFailed
 from graped.network.ssh_channel import CHUNK_BYTES, LOST, Talk
@@ -18,8 +20,23 @@ if TYPE_CHECKING:
 
     from graped.network.ssh_client import Session
 
-END_S: Final = 1.0  # between asking a command to end and ending it
-_SIGNAL: Final = "signal"  # Source: RFC 4254, 6.9; OpenSSH takes it since 7.9 and passes it to the process group
+ANSWER_S: Final = 0.5
+ENDING_S: Final = 3.0  # for what does not wait to be sent off
+MARK: Final = "GRAPE_RUN"
+# SSH's own request for signals does nothing where root is logged in (OpenSSH before 9.8). The shell has the mark in its
+# command line, what it starts has it in its environment; who asks here has it from stdin, and in neither.
+_ENDING: Final = """\
+read -r mark
+for signal in TERM KILL; do
+    found=
+    for file in $(grep -lsF "$mark" /proc/[0-9]*/cmdline /proc/[0-9]*/environ); do
+        pid=${file#/proc/}
+        kill -s $signal "${pid%/*}" && found=yes
+    done
+    [ -n "$found" ] || break
+    sleep 1
+done >/dev/null 2>&1 &
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +68,8 @@ def gather(
     import paramiko
 
     name = session.endpoint.name
-    channel = session.open(command)
+    mark = f"{MARK}={secrets.token_hex(8)}"
+    channel = session.open(f"export {mark}; {command}")
     heard = _Heard(channel, name, iter((stdin,)), limit_bytes, stopped)
     try:
         code: int | None = heard.run(timeout_s).code
@@ -59,7 +77,7 @@ def gather(
         if code == LOST:
             code, error = None, _without_code(session, name)
     except (CommandTimeout, Cancelled) as why:
-        _end(channel)
+        _end(session, mark)
         code, error = None, why
     except (paramiko.SSHException, OSError, EOFError):
         code, error = None, SshFailed(f"{name}: the connection broke off", node=name)
@@ -121,24 +139,8 @@ def _without_code(session: Session, name: str) -> GrapeError:
     return SshFailed(f"{name}: the connection broke off", node=name)
 
 
-def _end(channel: paramiko.Channel) -> None:
+def _end(session: Session, mark: str) -> None:
     """Have a command end, as far as it can be made to: closing its channel alone ends no program that is silent."""
-    with contextlib.suppress(Exception):
-        _send_signal(channel, "TERM")
-        if not channel.status_event.wait(END_S):
-            _send_signal(channel, "KILL")
-
-
-def _send_signal(channel: paramiko.Channel, name: str) -> None:
-    """Send a request that paramiko has no method for."""
-    import paramiko
-    from paramiko.common import cMSG_CHANNEL_REQUEST
-
-    message = paramiko.Message()
-    message.add_byte(cMSG_CHANNEL_REQUEST)
-    message.add_int(channel.remote_chanid)
-    message.add_string(_SIGNAL)
-    message.add_boolean(False)  # no answer is wanted
-    message.add_string(name)
-    transport: Any = channel.transport
-    transport._send_user_message(message)
+    if session.alive and session.answers(ANSWER_S):
+        with contextlib.suppress(GrapeError):
+            session.run(f"exec sh -c {shlex.quote(_ENDING)}", stdin=f"{mark}\n", timeout_s=ENDING_S, what="ending it")

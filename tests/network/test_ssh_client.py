@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import shlex
 import socket
 import threading
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,45 +25,11 @@ from graped.errors import (
 from graped.network.ssh_channel import OUTPUT_LIMIT_BYTES
 from graped.network.ssh_client import Endpoint, Session, connect
 from graped.network.ssh_keys import KeyRing
+from tests.network.conftest import NODE, OTHER, PATIENCE_S
 from tests.network.sshd import LOOPBACK, free_port, server, sshd
 
-NODE, OTHER = "worker-0-1", "worker-0-2"
-PATIENCE_S = 15.0
 SHORT_S = 0.6
 SLACK_S = 1.5
-
-
-@pytest.fixture(scope="module")
-def ring(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
-    ring = KeyRing(tmp_path_factory.mktemp("keys") / "ssh")
-    for node in (NODE, OTHER):
-        ring.host_keys(node)
-    return ring
-
-
-@pytest.fixture(scope="module")
-def port(ring: KeyRing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    folder = tmp_path_factory.mktemp("sshd")
-    (folder / "authorized").write_text(ring.cluster_public_key() + "\n")
-    hosts = ring.host_keys(NODE)
-    keys = [hosts / "ssh_host_ed25519_key", hosts / "ssh_host_ecdsa_key"]
-    more = (f"AuthorizedKeysFile {folder}/authorized", "StrictModes no", "PermitRootLogin yes")
-    with sshd(folder, keys, *more) as port:
-        yield port
-
-
-@pytest.fixture
-def endpoint(ring: KeyRing, port: int) -> Endpoint:
-    keys = ring.public_keys(NODE)
-    return Endpoint(name=NODE, address=LOOPBACK, port=port, user=getpass.getuser(), host_keys=keys)
-
-
-@pytest.fixture(scope="module")
-def session(ring: KeyRing, port: int) -> Iterator[Session]:
-    keys = ring.public_keys(NODE)
-    endpoint = Endpoint(name=NODE, address=LOOPBACK, port=port, user=getpass.getuser(), host_keys=keys)
-    with connect(endpoint, ring.cluster_key(), timeout_s=PATIENCE_S) as session:
-        yield session
 
 
 # --- what a session does ----------------------------------------------------------------------------------

@@ -10,35 +10,18 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from graped.network.ssh_keys import KeyRing
 from graped.network.ssh_probe import Found, probe
+from tests.network.conftest import NODE, OTHER, PATIENCE_S
 from tests.network.sshd import LOOPBACK, free_port, server, sshd
 
-NODE, OTHER = "worker-0-1", "worker-0-2"
-PATIENCE_S = 10.0
 SHORT_S = 0.6
 SLACK_S = 1.5
-
-
-@pytest.fixture(scope="module")
-def ring(tmp_path_factory: pytest.TempPathFactory) -> KeyRing:
-    ring = KeyRing(tmp_path_factory.mktemp("keys") / "ssh")
-    for node in (NODE, OTHER):
-        ring.host_keys(node)
-    return ring
-
-
-@pytest.fixture(scope="module")
-def port(ring: KeyRing, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    folder = ring.host_keys(NODE)
-    keys = [folder / "ssh_host_ed25519_key", folder / "ssh_host_ecdsa_key"]
-    with sshd(tmp_path_factory.mktemp("sshd"), keys) as port:
-        yield port
 
 
 def test_the_right_node_is_up(ring: KeyRing, port: int) -> None:
