@@ -6,7 +6,7 @@ import time
 
 import click
 
-from grapecli import follow, times
+from grapecli import follow, progress, times
 from grapecli.fold import fold
 from grapecli.frame import Command, pass_session
 from graped.errors import TimedOut, Unreachable
@@ -53,7 +53,7 @@ def _rows(guard: Json) -> list[tuple[table.Cell, ...]]:
 
 
 def tell_first_words(session: Session, job: Json) -> None:
-    """Say which nodes of an accepted job are held back, and what their guards say first; nothing where none is held.
+    """Say which nodes of an accepted job are held back, and what their guards or systems say first; else nothing.
 
     Waits for these words at most ``FIRST_WORD_S``.
     """
@@ -77,5 +77,5 @@ def tell_first_words(session: Session, job: Json) -> None:
 
 
 def _held(job: Json) -> dict[str, str]:
-    """Tell what the nodes of a job wait for that guards hold."""
-    return {task["name"]: task["reason"] for task in job["tasks"] if task["step"] == "guards"}
+    """Tell what the nodes of a job wait for that guards hold, or whose systems are stopping."""
+    return {task["name"]: task["reason"] for task in job["tasks"] if task["step"] in progress.TOLD}

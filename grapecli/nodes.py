@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 LATE = {
     "set": ("grapecli.roots:set_nodes", "Set what nodes boot."),
     "role": ("grapecli.roles:role", "Set what nodes are in the Docker swarm."),
+    "look": ("grapecli.look:look", "Look how far nodes answer now."),
     "trust": ("grapecli.trust:trust", "Trust nodes that boot from their own SD card."),
     "reset": ("grapecli.roots:reset", "Give nodes fresh roots."),
     "snapshot": ("grapecli.roots:snapshot", "Keep the roots of nodes as they are."),

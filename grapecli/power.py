@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from grapecli import exits, follow, plan, waiting
+from grapecli import exits, follow, plan, progress, waiting
 from grapecli.fold import fold
 from grapecli.frame import Command, Group, join, nodes_argument, pass_session, span
 from graped.terminal.session import Session
@@ -160,7 +160,7 @@ def _accepted(session: Session, job: Json, planned: Json) -> int:
     _tell_already(session, planned)
     if job["outcome"] in follow.ENDED:  # nothing had to be done
         return exits.of_outcome(job["outcome"])
-    if any(task["step"] == "guards" for task in job["tasks"]):
+    if any(task["step"] in progress.TOLD for task in job["tasks"]):
         from grapecli.guards import tell_first_words  # seldom needed
 
         tell_first_words(session, job)

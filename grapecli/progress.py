@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 NEVER_S = 3600.0  # only changes are shown
 
 # Steps that read badly as they are.
-SHOWN = {"on": "switching on", "cut": "switching off", "soft_off": "in soft-off"}
+SHOWN = {"on": "switching on", "cut": "switching off", "soft_off": "stopping its system"}
+# In these what is said is what goes on: "draining 4 tasks ...", "the system is stopping ...".
+TOLD = {"guards": "held by guards", "soft_off": "the system is stopping"}
 
 
 class Place:
@@ -51,8 +53,8 @@ class Place:
         """Say it in one line."""
         if not self.words:
             return f"{self.step} ({self.reason})" if self.reason else self.step
-        if self.step == "guards":  # "draining 4 tasks ...": what a guard says is what goes on
-            return f"{self.reason or 'held by guards'} ..., {self.words}"
+        if self.step in TOLD:
+            return f"{self.reason or TOLD[self.step]} ..., {self.words}"
         text = f"{SHOWN.get(self.step, self.step)}, {self.words}"
         return f"{text} ({self.reason})" if self.reason else text
 

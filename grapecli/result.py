@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from grapecli.words import Json
 
 Entry = tuple[str, str, str]  # node, word, reason ("" is success)
+_IN_VAIN = ("soft-off: not down", "soft-off: could not", "soft-off: graped failed")
 _STYLE = {"on": "green", "up": "green", "off": "", "unknown": "yellow"}
 
 
@@ -36,6 +37,16 @@ def of_job(job: Json) -> list[Entry]:
     """Tell each node of a job: what its power is, and why it is not done, where it is not."""
     target = "off" if job["verb"] == "off" else "on"
     return [(task["name"], task["observed"], _reason(task, target)) for task in job["tasks"]]
+
+
+def hard(job: Json) -> list[str]:
+    """Say which nodes lost power while their systems ran, although they were asked to stop."""
+    said: dict[str, list[str]] = {}
+    for task in job["tasks"]:
+        for step in task["way"]:
+            if step.startswith(_IN_VAIN):
+                said.setdefault(step.removeprefix("soft-off: "), []).append(task["name"])
+    return [f"{fold(names)}: cut while the system ran: {why}" for why, names in said.items()]
 
 
 def _reason(task: Json, target: str) -> str:

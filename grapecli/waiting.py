@@ -86,6 +86,8 @@ def _interrupted(job: Json) -> Interrupted:
 
 def _tell(session: Session, waiting: Wait, *, up: bool) -> None:
     """Print the job (with its nodes, after their boot), or the folded result."""
+    for line in result.hard(waiting.job):
+        session.note(line)
     if not session.json:
         session.print(result.line(waiting.entries(), session.paint()))
     elif up:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from typing import Protocol
 
 from graped.api.console_types import NodeLog
@@ -11,8 +11,15 @@ from graped.api.facts_types import NodeBrief, NodeFacts
 from graped.api.remote_types import JobResults
 from graped.api.rollout_types import Rollout, RolloutPlan
 from graped.core.chore import Chore
+from graped.core.events import EvidenceSeen
 from graped.core.rollout_types import Orders
 from graped.model import SlotId
+
+
+class Evidence(Protocol):
+    """How far nodes answer now; takes some 5 s at most."""
+
+    async def look(self, slots: Iterable[SlotId]) -> Mapping[SlotId, EvidenceSeen]: ...
 
 
 class Facts(Protocol):
@@ -112,6 +119,8 @@ class Operations(Protocol):
     def enrolling(self) -> Enrolling: ...
     @property
     def pending(self) -> Pending: ...
+    @property
+    def evidence(self) -> Evidence: ...
     @property
     def facts(self) -> Facts: ...
     @property

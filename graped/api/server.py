@@ -27,6 +27,7 @@ from graped.api.routes import (
     guards,
     images,
     jobs,
+    looks,
     meters,
     metrics,
     nodes,
@@ -57,6 +58,7 @@ def build_app(backend: Backend) -> FastAPI:
     topics = (
         roots,
         nodes,
+        looks,
         facts,
         console,
         ssh,

@@ -109,8 +109,9 @@ def _to_guards(draft: Draft, job: Job, slot: SlotId) -> None:
 
 
 def _to_soft_off(draft: Draft, job: Job, slot: SlotId, note: str) -> None:
-    if slot in draft.before.soft_off:
-        until = draft.now + draft.config.power.soft_off_max_s
+    limit_s = draft.config.power.soft_off_max_s
+    if slot in draft.before.soft_off and limit_s > 0:
+        until = draft.now + limit_s
         way = (*draft.jobs[job.id].tasks[slot].way, note)
         draft.set_task(
             job.id, slot, step=Step.SOFT_OFF, until=until, way=way, reason=STOPPING, holds=()
@@ -119,7 +120,8 @@ def _to_soft_off(draft: Draft, job: Job, slot: SlotId, note: str) -> None:
                   slot=slot, job=job.id, verb=job.verb.value)  # fmt: skip
         draft.effects.append(AskSoftOff(job=job.id, slot=slot, deadline=until))
     else:
-        _to_cut(draft, job, slot, note, "soft-off: nobody to ask")
+        why = "nobody to ask" if limit_s > 0 else "power.soft_off_max_s is 0"
+        _to_cut(draft, job, slot, note, f"soft-off: {why}")
 
 
 def _cut_late(draft: Draft, job: Job, task: Task) -> None:

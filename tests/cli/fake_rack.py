@@ -43,6 +43,7 @@ class Rack:
         self.stuck_at: dict[str, tuple[str, str]] = {}  # node -> stage it stops at, reason it then tells
         self.never: set[str] = set()
         self.guard_says: dict[str, list[str]] = {}  # node -> what its guard says one after the other
+        self.stop_says: dict[str, list[str]] = {}  # node -> what is told of its system while it stops; last: its way
         self.guard_s = 0.2  # each of these takes so long
         self.nodes = {name: _node(name, stack, slot) for stack in range(stacks) for slot in range(6)
                       for name in [f"worker-{stack}-{slot}"]}  # fmt: skip
@@ -130,6 +131,9 @@ class Rack:
             if task["name"] in self.guard_says and body["verb"] != "on" and not job["force"]:
                 task.update(step="guards", reason="waits for guard grape_docker")
                 job["outcome"] = "running"
+            elif task["name"] in self.stop_says and body["verb"] != "on" and not job["force"]:
+                task.update(step="soft_off", reason="the system is stopping")
+                job["outcome"] = "running"
         self.jobs[self.asked] = job
         threading.Thread(target=self._run, args=(job,), daemon=True).start()
         return self.jobs[self.asked]
@@ -140,7 +144,9 @@ class Rack:
                 return
             time.sleep(self.switch_s)
             if task["step"] == "guards":
-                self._drain(job, task)
+                self._drain(job, task, self.guard_says[task["name"]])
+            elif task["step"] == "soft_off":
+                self._drain(job, task, self.stop_says[task["name"]][:-1])
             if task["result"] is None:
                 job["outcome"] = "running"
                 self._switch(job["verb"], task)
@@ -154,8 +160,8 @@ class Rack:
         self.log("job.ended", f"job {job['id']} is {job['outcome']}", job=job["id"])
         self.bump()
 
-    def _drain(self, job: Json, task: Json) -> None:
-        for note in self.guard_says[task["name"]]:
+    def _drain(self, job: Json, task: Json, says: list[str]) -> None:
+        for note in says:
             time.sleep(self.guard_s)
             task["reason"] = note
             job["version"] += 1
@@ -182,7 +188,8 @@ class Rack:
         node.update(timeline=[], late="", late_hint="", stage="off", stage_since=wall(), stage_reason="")
         if observed == "on":
             self._mark(node, "powered")
-        task.update(result="done", observed=observed, stage=node["stage"], way=["guards: nobody registered"])
+        way = self.stop_says.get(node["name"], [])[-1:]
+        task.update(result="done", observed=observed, stage=node["stage"], way=["guards: nobody registered", *way])
         if observed == "on" and node["configured"]:
             threading.Thread(target=self._boot, args=(node,), daemon=True).start()
 

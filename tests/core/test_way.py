@@ -148,6 +148,16 @@ def test_what_a_stopping_system_tells_is_why_the_slot_waits_and_what_is_said_of_
     ]
 
 
+def test_where_no_time_is_given_nobody_is_asked() -> None:
+    world = World(make_config(soft_off_max_s=0.0), ports={0: byte(0)})
+    world.guard((), [A])
+    world.settle()
+    job = world.ask(Verb.OFF, [A])
+    world.settle()
+    assert world.asked_soft_off == []
+    assert world.task(job, A).way == ("guards: none registered", "soft-off: power.soft_off_max_s is 0", "cut")
+
+
 @pytest.mark.parametrize("later", [Verb.OFF, Verb.CYCLE])
 def test_asking_again_while_the_system_stops_goes_on_with_the_first_ones_deadline(world: World, later: Verb) -> None:
     world.guard((), [A])
