@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from ipaddress import IPv4Address
 from typing import Final
 
+from graped.config.types import Config
+
 SOURCE_PORT: Final = 6665  # netconsole's own default. Source: Linux, Documentation/networking/netconsole.rst
 FIRST_INTERFACE: Final = "eth0"  # as the kernel names it before anything could rename it
 HELLO: Final = "grape-console boot "  # the unit's first line in each boot, then the kernel's boot id
@@ -24,6 +26,14 @@ class Receiver:
     address: IPv4Address
     syslog_port: int
     netconsole_port: int
+
+
+def receiver_of(config: Config) -> Receiver | None:
+    """Tell where graped is to listen, as configured; None: nowhere."""
+    net = config.netboot
+    if not net.active or not net.console or net.address is None:
+        return None
+    return Receiver(address=net.address.ip, syslog_port=net.syslog_port, netconsole_port=net.netconsole_port)
 
 
 def kernel_words(receiver: Receiver, node: IPv4Address) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from graped.config.addresses import SLOTS_A_STACK, address_of
 from graped.config.types import Boot, Config, Device, Model, Strategy
 from graped.errors import NetbootOff
 from graped.model import SlotId
+from graped.netboot.console import Receiver, receiver_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,6 +48,7 @@ class NetPlan:
     kernel_args: str
     config_txt: tuple[str, ...]
     nodes: tuple[NodePlan, ...]  # by slot
+    receiver: Receiver | None = None  # where nodes send what they say
 
 
 def plan(config: Config) -> NetPlan:
@@ -69,6 +71,7 @@ def plan(config: Config) -> NetPlan:
         tftp_max=net.tftp_max,
         kernel_args=net.kernel_args,
         config_txt=net.config_txt,
+        receiver=receiver_of(config),
         nodes=tuple(
             _node(config, slot, device, device.mac)
             for slot, device in devices

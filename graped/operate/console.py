@@ -24,7 +24,7 @@ from graped.config.types import Config
 from graped.core.events import DaemonFault
 from graped.files import write_atomic
 from graped.model import SlotId
-from graped.netboot.console import Receiver
+from graped.netboot.console import Receiver, receiver_of
 from graped.operate.console_lines import read
 from graped.operate.console_ring import Kept, Ring
 from graped.operate.house import House
@@ -38,14 +38,6 @@ FILE: Final = "console.json"  # what was kept when graped stopped
 OFF: Final = "netboot.console is false"
 NO_ADDRESS: Final = "graped listens for it only where it netboots (netboot.active)"
 _HINT: Final = "Another program has the port (rsyslog, perhaps): set netboot.syslog_port, or have it listen elsewhere."
-
-
-def wanted(config: Config, *, served: bool) -> Receiver | None:
-    """Tell where to listen; None: nowhere. Pure. ``served``: this graped netboots, or could."""
-    net = config.netboot
-    if not served or not net.active or not net.console or net.address is None:
-        return None
-    return Receiver(address=net.address.ip, syslog_port=net.syslog_port, netconsole_port=net.netconsole_port)
 
 
 class Console:
@@ -68,7 +60,8 @@ class Console:
         self._load()
         try:
             while True:
-                where = wanted(self._house.state.config, served=self._house.provisioning is not None)
+                served = self._house.provisioning is not None  # a simulation starts no server unless told to
+                where = receiver_of(self._house.state.config) if served else None
                 if where != self._bound:
                     await self._bind(where)
                 await asyncio.sleep(LOOK_S)

@@ -33,6 +33,7 @@ class Said:
     text: str
     level: int | None = None
     number: int | None = None
+    stamp: str = ""  # the kernel's, of that record
     boot: str | None = None
 
 
@@ -47,11 +48,14 @@ def read(data: bytes, *, kernel: bool) -> tuple[Said, ...]:
 
 def _record(record: re.Match[str]) -> tuple[Said, ...]:
     """Read a record of the kernel: "level,number,microseconds,flags;text", then lines of its dictionary."""
-    priority, number, _, _, more, text = record.groups()
+    priority, number, stamp, _, more, text = record.groups()
     part = _PART.search(more)
     text = text if part else text.partition("\n")[0]
     # A part has another text than the whole, which may come by another way under the same number.
-    said = Said(source="kernel", level=int(priority) & 7, text=clean(text), number=None if part else int(number))
+    said = Said(
+        source="kernel", level=int(priority) & 7, text=clean(text),
+        number=None if part else int(number), stamp=stamp,
+    )  # fmt: skip
     return (said,) if said.text else ()
 
 

@@ -51,7 +51,7 @@ class Ring:
             self._on_since = on_since
         if said.boot is not None:
             return self._told_boot(said.boot, at)
-        if said.number is not None and self._is_known(said.number, said.text, at):
+        if said.number is not None and self._is_known(said.number, said.stamp + said.text, at):
             return False
         if not self._may_pass(now):
             self._left_out += 1

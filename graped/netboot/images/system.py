@@ -12,6 +12,7 @@ from graped.netboot.images.edits import Edit, Folder, Remove, Setuid, Step, Writ
 from graped.netboot.images.mounts import DOCKER, VOLUME, netboot_fstab
 from graped.netboot.images.network import STEPS as NETWORK_STEPS
 from graped.netboot.images.parts import part
+from graped.netboot.images.saying import console
 from graped.netboot.images.tree import Tree
 from graped.netboot.images.units import enabled, masked, unit_file
 
@@ -106,7 +107,7 @@ def grape(tree: Tree) -> Iterator[Edit]:
     )
 
 
-STEPS: Final[tuple[Step, ...]] = (ssh, first_boot, disks, *NETWORK_STEPS, time, capabilities, grape)
+STEPS: Final[tuple[Step, ...]] = (ssh, first_boot, disks, *NETWORK_STEPS, time, capabilities, grape, console)
 
 KEEP_PREPARED: Final[tuple[Step, ...]] = (*shared.STEPS, capabilities)
 """What is done again after people have worked in a prepared system: packages make keys, and have capabilities."""

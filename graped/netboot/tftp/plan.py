@@ -8,6 +8,7 @@ from pathlib import Path
 
 from graped.config.types import Model
 from graped.errors import BadImage
+from graped.netboot.console import kernel_words
 from graped.netboot.dhcp.render import SCRIPT
 from graped.netboot.plan import NetPlan, NodePlan
 from graped.netboot.tftp import ipxe, words
@@ -51,6 +52,7 @@ def boot_files(
         nfs_path=nfs_path,
         ephemeral=ephemeral,
         private=private,
+        console=() if plan.receiver is None else kernel_words(plan.receiver, node.address),
         more=plan.kernel_args,
     )
     if node.model is Model.PXE:

@@ -45,10 +45,12 @@ def kernel_words(
     nfs_path: Path,
     ephemeral: bool = False,
     private: Path | None = None,
+    console: Iterable[str] = (),
     more: str = "",
 ) -> str:
     """Return a node's kernel command line: one line, made of the image's own (``image``), ours and the user's.
 
+    ``console``: where the node sends what it says.
     ``private`` is the export with an ephemeral node's own files, which its first program lays over the shared root.
     Raises: ServerError where the path is too long for the kernel, or has a character it splits at.
     """
@@ -63,7 +65,7 @@ def kernel_words(
     if ephemeral and private is not None:
         access.append(f"grape.private={server}:{plain(private)}")
     ours = ["root=/dev/nfs", f"nfsroot={root}", *access, "ip=dhcp", "rootwait", "cgroup_enable=memory"]
-    return " ".join([*kept, *ours, *_WORD.findall(more)])
+    return " ".join([*kept, *ours, *console, *_WORD.findall(more)])
 
 
 def config_txt(image: str, names: Iterable[str], more: Iterable[str] = ()) -> str:
