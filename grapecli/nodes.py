@@ -6,7 +6,7 @@ import sys
 
 import click
 
-from grapecli import timeline, times
+from grapecli import timeline, times, words
 from grapecli.frame import Group, complete_nodes, join, nodes_argument, pass_session
 from graped.errors import NetbootOff, NotFound
 from graped.terminal import table
@@ -26,6 +26,8 @@ LATE = {
     "snapshot": ("grapecli.roots:snapshot", "Keep the roots of nodes as they are."),
     "rollback": ("grapecli.roots:rollback", "Bring back older roots."),
     "drop": ("grapecli.roots:drop", "Give up older roots."),
+    "identify": ("grapecli.identify:identify", "Have nodes blink their LED."),
+    "log": ("grapecli.node_log:log", "Show what a node says while it boots and runs."),
     "diff": ("grapecli.changes:node_diff", "Show what a node has changed."),
 }
 
@@ -110,6 +112,9 @@ def _pairs(node: Json) -> list[tuple[str, str]]:
         *_served(node),
         ("stage", f"{stage}, since {times.clock(node['stage_since'])}"),
     ]
+    if (facts := node.get("facts")) is not None:
+        told = words.facts(facts) or "asked"
+        pairs.append(("facts", f"{told}, at {times.clock(facts['at'])}; grapecli facts has all"))
     if node["stage_reason"]:
         pairs.append(("evidence", node["stage_reason"]))
     if node["late"]:

@@ -45,7 +45,17 @@ def node_state(node: Json, stack: Json | None, now: str) -> str:
         words.append(f"- {fault(power['fault'], now)}")
     if node["job"] is not None:
         words.append(f"[job {node['job']}]")
+    if node.get("facts"):
+        words.append(f" {facts(node['facts'])}")
     return " ".join(words)
+
+
+def facts(facts: Json) -> str:
+    """Say in few words how warm and how busy a node is, and what holds it back."""
+    celsius, load = facts["temperature_celsius"], facts["load"]
+    parts = [] if celsius is None else [f"{celsius:.0f} °C"]
+    parts += [] if load is None else [f"load {load:.1f}"]
+    return "  ".join([*parts, *facts["throttled"][:1]])
 
 
 def _stage(node: Json) -> list[str]:

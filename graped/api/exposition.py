@@ -12,6 +12,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from graped.api.backend import Backend
+from graped.api.times import moment
 from graped.core.jobs import Outcome
 from graped.core.state import State
 from graped.model import MeterKind, Power, StackCondition, Stage
@@ -49,6 +50,7 @@ class _Snapshot(Collector):
         yield from _power(state)
         yield from _stacks(state)
         yield from _meters(backend)
+        yield from _facts(backend)
         yield from _counters(state)
         yield from _daemon(backend)
 
@@ -91,6 +93,46 @@ def _meters(backend: Backend) -> Iterator[Metric]:
                 age.add_metric([str(key), kind.value], max(0.0, clock.monotonic() - reading.at))
         yield gauge
     yield age
+
+
+def _facts(backend: Backend) -> Iterator[Metric]:
+    """What nodes that are up said of themselves since they are."""
+    gauges = {
+        name: GaugeMetricFamily(f"grape_node_{name}", text, labels=["node"])
+        for name, text in (
+            ("temperature_celsius", "The temperature of a node's processor"),
+            ("load1", "Processes that run or wait, over one minute"),
+            ("cpus", "Processors of a node"),
+            ("memory_bytes", "Memory of a node"),
+            ("memory_free_bytes", "Memory that programs of a node can have"),
+            ("uptime_seconds", "Since a node's kernel started, when it was asked"),
+            ("facts_age_seconds", "How old the facts of a node are"),
+        )
+    }
+    held = GaugeMetricFamily(
+        "grape_node_throttled", "1 for each limit that holds a node back", labels=["node", "limit"]
+    )
+    disk = GaugeMetricFamily("grape_node_disk_bytes", "Size of a node's file system", labels=["node", "mount"])
+    used = GaugeMetricFamily("grape_node_disk_used_bytes", "What of it is used", labels=["node", "mount"])
+    facts, now = backend.operations.facts, backend.clock.wall()
+    for one in facts.of(slot for slot in backend.state.slots if facts.brief(slot) is not None):
+        for name, value in (
+            ("temperature_celsius", one.temperature_celsius),
+            ("load1", one.load[0] if one.load else None),
+            ("cpus", one.cpus),
+            ("memory_bytes", one.memory_bytes),
+            ("memory_free_bytes", one.memory_free_bytes),
+            ("uptime_seconds", one.uptime_s),
+            ("facts_age_seconds", max(0.0, now - moment(one.at, now)) if one.at else None),
+        ):
+            if value is not None:
+                gauges[name].add_metric([one.name], value)
+        for limit in one.throttled or ():
+            held.add_metric([one.name, limit], 1)
+        for file_system in one.disks:
+            disk.add_metric([one.name, file_system.mount], file_system.size_bytes)
+            used.add_metric([one.name, file_system.mount], file_system.used_bytes)
+    yield from (*gauges.values(), held, disk, used)
 
 
 def _counters(state: State) -> Iterator[Metric]:
