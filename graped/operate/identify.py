@@ -32,7 +32,8 @@ NO_LED: Final = 3
 NOT_ALLOWED: Final = 4
 
 # GRAPE_LEDS: a made-up tree in tests. Sources: Linux, Documentation/leds/leds-class.rst, ledtrig-timer.
-# ``cat`` ends when nothing can come on stdin any more, which is so when the connection has ended, however.
+# A signal interrupts ``wait``, not a command in the foreground. ``cat`` ends when nothing can come on stdin any more,
+# which is so when the connection has ended, however.
 SCRIPT: Final = r"""
 seconds=$1
 leds=${GRAPE_LEDS:-/sys/class/leds}
@@ -49,9 +50,16 @@ bright=$(cat "$led/brightness")
 restore() {
     trap '' HUP INT TERM PIPE
     trap - EXIT
+    [ -z "$waiter" ] || kill "$waiter" 2>/dev/null
     echo "${was:-none}" >"$led/trigger"
     [ "${was:-none}" != none ] || echo "$bright" >"$led/brightness"
 }
+pause() {
+    timeout "$1" cat >/dev/null <&3 &
+    waiter=$!
+    wait "$waiter" 2>/dev/null
+}
+exec 3<&0
 trap 'restore; exit 0' HUP INT TERM PIPE
 trap restore EXIT
 case " $(cat "$led/trigger") " in
@@ -72,10 +80,10 @@ if [ -n "$by_hand" ]; then
     while [ $left -gt 0 ]; do
         echo $((left % 2 * most)) >"$led/brightness"
         left=$((left - 1))
-        timeout 0.25 cat >/dev/null && break
+        pause 0.25 && break
     done
 else
-    timeout "$seconds" cat >/dev/null
+    pause "$seconds"
 fi
 exit 0
 """

@@ -66,7 +66,7 @@ def test_a_pi_tells_all(pi: Path, shell: tuple[str, ...]) -> None:
 
 def test_vcgencmd_is_asked_where_the_kernel_does_not_tell(pi: Path) -> None:
     shutil.rmtree(pi / "sys/class/thermal")
-    put(pi, "bin/vcgencmd", "#!/bin/sh\n[ $1 = measure_temp ] && echo \"temp=48.3'C\" || echo throttled=0x80000\n")
+    put(pi, "bin/vcgencmd", '#!/bin/sh\n[ $1 = measure_temp ] && echo "temp=48.3\'C" || echo throttled=0x80000\n')
     (pi / "bin/vcgencmd").chmod(0o755)
     facts = ask(pi, path=str(pi / "bin"))
     assert (facts.temperature_celsius, facts.temperature_source) == (48.3, "vcgencmd")
