@@ -28,6 +28,7 @@ from graped.core.effects import (
     SaveChore,
     SaveDesired,
     SaveJob,
+    SaveQuarantine,
     SoftReboot,
     SwitchPort,
 )
@@ -128,6 +129,7 @@ class Engine:
         self.ask_node: Callable[[AskSoftOff | LookAtNode | SoftReboot], None] = lambda _: (
             None
         )  # who talks to nodes; answers: events
+        self.keep_quarantine: Callable[[SlotId, str], None] = lambda *_: None  # who writes settings of devices
         self._inbox: deque[Event] = deque()
         self._draining = False
         self._changed = asyncio.Event()
@@ -209,6 +211,8 @@ class Engine:
                 self._ask_guards(effect)
             case AskSoftOff() | LookAtNode() | SoftReboot():
                 self.ask_node(effect)
+            case SaveQuarantine():
+                self.keep_quarantine(effect.slot, effect.reason)
             case _:
                 assert_never(effect)
 

@@ -29,6 +29,12 @@ def _printable(name: str) -> str:
     return name
 
 
+def _one_line(words: str) -> str:
+    if words and (not words.strip() or not words.isprintable()):
+        raise ValueError(words)
+    return words
+
+
 _seconds = "seconds"
 _watts = "watts"
 _ABSOLUTE = Annotated[Path, AfterValidator(absolute), Expected("an absolute path")]
@@ -51,6 +57,10 @@ LIMITS: Final[dict[type, dict[str, Any]]] = {
         "strategy": types.Strategy,
         "docker_gb": _DOCKER_GB,
         "role": types.Role,
+        "recovery": types.RecoveryMode,
+        "quarantine": Annotated[
+            str, Field(max_length=200), AfterValidator(_one_line), Expected("a reason in one line")
+        ],
     },
     types.Stack: {
         "driver": Annotated[str, Expected("the name of a driver")],
@@ -146,6 +156,16 @@ LIMITS: Final[dict[type, dict[str, Any]]] = {
         "port": count(1, 65_535, "a TCP port"),
         "authorized_keys": net_values.PUBLIC_KEYS,
         "facts_s": number(0, 86_400, _seconds),
+    },
+    types.RecoveryPolicy: {
+        "mode": types.RecoveryMode,
+        "patience_s": number(0, 86_400, _seconds),
+        "max_cycles_per_hour": count(0, 60),
+        "pause_s": number(0, 86_400, _seconds),
+        "pause_max_s": number(0, 86_400, _seconds),
+        "quarantine_after": count(1, 100),
+        "mass_fraction": number(0, 1, "a part of all, such as 0.5"),
+        "mass_window_s": number(0, 86_400, _seconds),
     },
     types.Docker: {
         "advertise": net_values.ADDRESS,

@@ -29,7 +29,7 @@ from graped.files import write_atomic
 from graped.model import SlotId
 
 FILE: Final = "settings.toml"
-KEYS: Final = ("image", "strategy", "model", "boot", "role")  # of a device
+KEYS: Final = ("image", "strategy", "model", "boot", "role", "recovery", "quarantine")  # of a device
 _FIRST_LINE: Final = "# Written by Grape: what commands set at run time. Do not edit while graped runs.\n"
 _NUMBER: Final = re.compile(r"0|[1-9][0-9]{0,3}", re.ASCII)
 _WRITING: Final = threading.Lock()  # between reading what is there and writing it back

@@ -47,6 +47,14 @@ class Role(StrEnum):
     MANAGER = "manager"  # one of three or five, together with the master
 
 
+class RecoveryMode(StrEnum):
+    """What is done about a node in trouble."""
+
+    OFF = "off"
+    ADVISE = "advise"  # told what would be done
+    ACT = "act"
+
+
 class Strategy(StrEnum):
     """How a node gets a root of its own from a shared image."""
 
@@ -73,6 +81,8 @@ class Device:
     strategy: Strategy | None = None  # default netboot.strategy
     docker_gb: float | None = None  # a volume for /var/lib/docker; default netboot.docker_gb
     role: Role = Role.WORKER  # in the Docker swarm
+    recovery: RecoveryMode | None = None  # default recovery.mode
+    quarantine: str | None = None  # why recovery leaves it alone; None or "": it does not
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +259,20 @@ class Ssh:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryPolicy:
+    """What is done about nodes in trouble; see graped.core.recovery. Seconds, counts."""
+
+    mode: RecoveryMode = RecoveryMode.ADVISE  # of nodes that say nothing else
+    patience_s: float = 60.0  # a node that is lost or late may come by itself for so long
+    max_cycles_per_hour: int = 3  # of one node
+    pause_s: float = 120.0  # from one cycle to the next; doubled with each one
+    pause_max_s: float = 1800.0  # at most; and a node that was well for so long begins anew
+    quarantine_after: int = 3  # cycles that brought nothing
+    mass_fraction: float = 0.5  # more than this part of a stack or of all in trouble together: not the nodes
+    mass_window_s: float = 120.0  # together: within so long
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Elastic:
     """When grape_docker switches nodes on and off by what the swarm has to do."""
 
@@ -298,6 +322,7 @@ class Config:
     temperature: Temperature = Temperature()
     netboot: Netboot = Netboot()
     ssh: Ssh = Ssh()
+    recovery: RecoveryPolicy = RecoveryPolicy()
     docker: Docker = Docker()
 
     def address_of(self, key: int) -> int:

@@ -175,7 +175,7 @@ def boot_seen(draft: Draft, event: BootSeen) -> None:
     counts = slot.boot
     match event.what:
         case BootFact.DISCOVER:
-            counts = replace(counts, discovers=counts.discovers + 1)
+            counts = replace(counts, discovers=counts.discovers + 1, discover_at=draft.now)
         case BootFact.FILE:
             counts = replace(
                 counts, files=counts.files + 1, file_bytes=counts.file_bytes + event.size_bytes,

@@ -107,6 +107,14 @@ class SoftReboot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SaveQuarantine:
+    """Recovery puts a node into quarantine: set it for its device."""
+
+    slot: SlotId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReadTemperatures:
     """Read every stack's temperature now: the over-temperature line is low."""
 
@@ -123,5 +131,6 @@ Effect = (
     | AskSoftOff
     | LookAtNode
     | SoftReboot
+    | SaveQuarantine
     | ReadTemperatures
 )

@@ -308,6 +308,13 @@ class SoftRebootEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RecoveryReleased:
+    """Somebody releases nodes from quarantine."""
+
+    slots: frozenset[SlotId]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PowerOnHeld:
     """Nothing is to be switched on for ``reason`` ("" again: go on). What is on stays on."""
 
@@ -362,6 +369,7 @@ Event = (
     | SoftOffEnded
     | EvidenceSeen
     | SoftRebootEnded
+    | RecoveryReleased
     | PowerOnHeld
     | ConfigChanged
     | DaemonFault

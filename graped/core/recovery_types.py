@@ -12,7 +12,7 @@ class RecoveryStep(StrEnum):
     """What recovery decided for a node last."""
 
     WAIT = "wait"  # it may come by itself, or nothing can be told yet
-    LEAVE = "leave"  # it is in no trouble that power would end
+    LEAVE = "leave"  # power would not help, or is not recovery's to switch
     SOFT_REBOOT = "soft_reboot"
     CYCLE = "cycle"
     PAUSE = "pause"  # it was cycled; not again before the pause is over
@@ -35,7 +35,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A look at a node: when it was asked for, and what was seen (None: no answer yet)."""
+    """A look at a node: when it was asked for, and what was seen last (by an earlier look, until this one is back)."""
 
     asked: float
     seen: EvidenceSeen | None = None
@@ -43,26 +43,28 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovery:
-    """One node in trouble, or one that was (``since`` None) and whose cycles still count."""
+    """One node in trouble, on its way out of it, or well again while its cycles still count."""
 
-    since: float | None = None  # in trouble since, or (after a hold) counted from
-    trouble: str = ""  # "lost: no SSH", "late: took no file": for people
+    since: float | None = None  # in trouble, its patience counted from then; None: not now
+    began: float | None = None  # when the trouble began
+    trouble: str = ""  # "lost: SSH: timed out", for people
     step: RecoveryStep = RecoveryStep.WAIT
     why: str = ""  # of the step, one sentence
-    evidence: str = ""  # what the step was decided on
+    evidence: str = ""  # what it was decided on
     next_at: float | None = None  # when more is decided
-    soft_at: float | None = None  # it was asked to start again
-    soft_failed: str = ""  # why that was not possible
+    soft_at: float | None = None  # when it was asked to start again
+    soft_failed: str = ""  # why it could not be asked
     attempts: int = 0  # cycles since it was well for long
     cycles: tuple[float, ...] = ()  # of the last hour
-    job: int | None = None  # the last cycle's
+    job: int | None = None  # of the last cycle
     well_since: float | None = None
     told: str = ""  # what was told last: each thing once
-    quarantine: str = ""  # the reason, from when it was decided on
+    left: str = ""  # why it is left alone until it is well or somebody switches it
+    quarantine: str = ""  # the reason, until the configuration has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Hold:
+class RecoveryHold:
     """Why nobody is recovered for now: the cause is not the nodes."""
 
     reason: str

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from graped.config.types import Config, Model
 from graped.core.chore import Chore
 from graped.core.jobs import Job
-from graped.core.recovery_types import Hold, Look, Recovery
+from graped.core.recovery_types import Look, Recovery, RecoveryHold
 from graped.model import (
     Fault,
     MeterKind,
@@ -35,6 +35,7 @@ class BootCounts:
     """What a node asked for and got since its power came on or it started again by itself."""
 
     discovers: int = 0  # of its boot loader
+    discover_at: float | None = None  # the last one
     files: int = 0  # sent whole
     file_bytes: int = 0
     last_file: str = ""
@@ -145,7 +146,7 @@ class State:
     watched: frozenset[SlotId] = frozenset()  # whose boot stages somebody tells; nothing waits for the others
     trusted: frozenset[SlotId] = frozenset()  # nodes whose host key is pinned
     recovery: dict[SlotId, Recovery] = field(default_factory=dict)  # nodes in trouble, and whose cycles still count
-    recovery_holds: dict[str, Hold] = field(default_factory=dict)  # "all" or "stack 0" -> why nobody is recovered there
+    recovery_holds: dict[str, RecoveryHold] = field(default_factory=dict)  # "all", "stack 0"
     looks: dict[SlotId, Look] = field(default_factory=dict)  # at nodes in trouble, and at those that prove our network
     wake: float | None = None  # when a Tick is due at the latest
     next_job: int = 1

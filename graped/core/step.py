@@ -32,6 +32,7 @@ from graped.core.events import (
     PortUnread,
     PowerAsked,
     PowerOnHeld,
+    RecoveryReleased,
     SlotsWatched,
     SoftOffChanged,
     SoftOffEnded,
@@ -80,6 +81,7 @@ def step(state: State, event: Event, now: float) -> tuple[State, tuple[Effect, .
         draft.wakes += [state.wake] if state.wake is not None else []
         return draft.done()
     boot.judge_deadlines(draft)
+    recovery.judge(draft)
     guards.lapse(draft)
     way.progress(draft)
     overheat.keep_looking(draft)
@@ -135,6 +137,8 @@ def _take(draft: Draft, event: Event) -> None:
             recovery.evidence_seen(draft, event)
         case SoftRebootEnded():
             recovery.soft_reboot_ended(draft, event)
+        case RecoveryReleased():
+            recovery.released(draft, event)
         case PowerOnHeld():
             _power_on_held(draft, event)
         case ConfigChanged():

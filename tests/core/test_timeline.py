@@ -123,7 +123,7 @@ def test_what_it_asks_for_and_gets_is_counted_for_each_boot() -> None:
     assert len(slot(world).boot.missing) == 120
     world.fact(A, BootFact.FILE, "start.elf", 2_000_000)
     assert slot(world).boot == BootCounts(
-        discovers=1, files=2, file_bytes=2_050_000, last_file="start.elf", model=Model.PI3B
+        discovers=1, discover_at=world.now, files=2, file_bytes=2_050_000, last_file="start.elf", model=Model.PI3B
     )
     world.fact(SlotId(0, 1), BootFact.DISCOVER)  # it is off
     world.fact(SlotId(9, 1), BootFact.DISCOVER)
