@@ -62,15 +62,15 @@ def ask(client: Client, deadline: Deadline, path: str, **query: object) -> Any:
             time.sleep(PAUSE_S)
 
 
-def job(client: Client, job: Json, deadline: Deadline) -> Iterator[Json]:
-    """Yield a job at each change, the last time when it ended. Raises TimedOut, Unreachable."""
+def job(client: Client, job: Json, deadline: Deadline, every_s: float = POLL_S) -> Iterator[Json]:
+    """Yield a job at each change and every so often, the last time when it ended. Raises TimedOut, Unreachable."""
     while True:
         yield job
         if job["outcome"] in ENDED:
             return
         deadline.check(f"Job {job['id']} is still {job['outcome']}", job_hint(job))
         time.sleep(min(PAUSE_S, deadline.left_s()))
-        wait_s = round(deadline.left_s(), 3)
+        wait_s = round(min(every_s, deadline.left_s()), 3)
         job = ask(client, deadline, f"/v1/jobs/{job['id']}", wait_s=wait_s, differs_from=job["version"])
 
 

@@ -24,6 +24,8 @@ LATE = {
     "prepare": ("grapecli.image_work:prepare", "Make a version that is ready for netbooting."),
     "exec": ("grapecli.image_work:execute", "Make a version by running a command in one."),
     "shell": ("grapecli.image_shell:shell", "Make a version by hand, in a shell in one."),
+    "rollout": ("grapecli.rollout:rollout", "Move nodes to an image, wave after wave."),
+    "rollouts": ("grapecli.rollout:rollouts", "List rollouts and reboots, and what became of their nodes."),
     "workspace": ("grapecli.workspaces:workspace", "List shells' trees that were left behind; keep or drop them."),
     "commit": ("grapecli.image_work:commit", "Make a version of what a node has now."),
 }

@@ -25,6 +25,10 @@ _SHARE = {
     "tftp": 60,
     "kernel": 75,
     "root": 90,
+    "being prepared": 10,
+    "waits for its wave": 20,
+    "power cycle": 25,
+    "health check": 95,
 }
 _STYLE = {"": "yellow", "good": "green", "bad": "red"}
 _SPARE_LINES = 3  # kept free on the screen: the count, and where the cursor stands
