@@ -43,6 +43,11 @@ class Records:
             raise NotFound(f"there is no rollout {number}", hint="grapecli image rollouts lists them.")
         return found
 
+    def of_job(self, number: int) -> Rollout:
+        """Read the one that a job has driven: its id is that of its first job. Raises: NotFound."""
+        found = self._read(number) or next((one for one in self.all() if number in one.jobs), None)
+        return found or self.get(number)
+
     def prune(self) -> None:
         """Let old ones go."""
         for number in self._numbers()[:-KEPT]:

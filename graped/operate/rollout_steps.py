@@ -38,6 +38,7 @@ HEALTH_PAUSE_S: Final = 2.0  # between two tries of the health command
 SLACK_S: Final = 60.0  # beyond all deadlines of a boot together
 UNSEEN_S: Final = 30.0  # after a restart of graped: so long is waited for any sign of a node that is on
 _POLL_S: Final = 5.0
+NO_MARK: Final = "is up; nobody could log in to compare its boot id"
 # A new boot has another id; a machine that shares its kernel with others (a container) has another init at least.
 BOOT_MARK: Final = "cat /proc/sys/kernel/random/boot_id /proc/1/stat"
 
@@ -159,15 +160,13 @@ class Steps:
         if node.slot not in self._engine.state.watched:
             return Ended(slot=node.slot, step=node.step, note="nothing tells its boot stages")
         if not node.boot:
-            return Ended(slot=node.slot, step=node.step, note="is up; its boot id was not known before")
+            return Ended(slot=node.slot, step=node.step, note=NO_MARK)
         mark = await self._mark(node.slot)
         if mark == node.boot:
             return Ended(
                 slot=node.slot, step=node.step, error="is up, and has not started again: its boot id is the same"
             )
-        return Ended(
-            slot=node.slot, step=node.step, note="" if mark else "is up; nobody could log in to see its boot id"
-        )
+        return Ended(slot=node.slot, step=node.step, note="" if mark else NO_MARK)
 
     async def _check(self, rollout: Rollout, node: Node) -> Ended:
         """Run the health command until it passes, as long as it may take."""

@@ -127,7 +127,7 @@ class Rollouts:
         for live in self._driven.values():
             if number in (live.rollout.id, *live.rollout.jobs):
                 return self._view(live.rollout)
-        return self._view(await aside(lambda: self._records.get(number)))
+        return self._view(await aside(lambda: self._records.of_job(number)))
 
     # --- before -----------------------------------------------------------------------------------------
 
@@ -164,7 +164,8 @@ class Rollouts:
             taken = [node.slot for node in one.rollout.nodes if node.slot in slots]
             if taken:
                 hint = f"grapecli jobs cancel {one.job} lets its wave end, and begins none."
-                raise Conflict(f"{self._names(taken)} is in rollout {one.rollout.id} already", hint=hint)
+                word = "rollout" if one.rollout.orders.image else "reboot"
+                raise Conflict(f"{self._names(taken)} is in {word} {one.rollout.id} already", hint=hint)
 
     # --- driving ----------------------------------------------------------------------------------------
 
@@ -243,13 +244,13 @@ class Rollouts:
     def _ended(self, one: _Driven) -> str:
         """Tell how it ended, as a chore does."""
         now = one.rollout
-        passed = sum(node.step in _GOOD for node in now.nodes)
         self._tell(now, now.status.value, f"is {now.status.value}" + (f": {now.reason}" if now.reason else ""))
         if now.status is Status.STOPPED:
             raise RolloutStopped(now.reason, hint="grapecli events tells each step; begin again when it is mended.")
         if now.status is Status.CANCELLED:
             raise Cancelled("cancelled")
-        return f"{passed} of {len(now.nodes)} nodes"
+        steps = [node.step for node in now.nodes]
+        return ", ".join(f"{steps.count(step)} {step.value}" for step in dict.fromkeys(steps))
 
     def _why(self, rollout: Rollout) -> str:
         """Say in a line why it ended before its end."""
@@ -270,12 +271,12 @@ class Rollouts:
     # --- telling ----------------------------------------------------------------------------------------
 
     def _tell_steps(self, before: Rollout, now: Rollout) -> None:
-        if now.wave != before.wave:
-            names = self._names([node.slot for node in now.nodes if node.wave == now.wave])
-            self._tell(now, "wave", f"wave {now.wave + 1} of {now.waves} begins: {names}")
         for old, new in zip(before.nodes, now.nodes, strict=True):
             if new.step is not old.step and new.step in _TOLD:
                 self._tell(now, new.step.value, new.reason, new)
+        if now.wave != before.wave:
+            names = self._names([node.slot for node in now.nodes if node.wave == now.wave])
+            self._tell(now, "wave", f"wave {now.wave + 1} of {now.waves} begins: {names}")
 
     def _tell(self, rollout: Rollout, what: str, text: str, node: Node | None = None) -> None:
         """Write a line into the event log: ``rollout.passed``, ``reboot.stopped``."""
