@@ -10,7 +10,6 @@ import asyncio
 import contextlib
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from graped.clock import Clock
@@ -23,7 +22,7 @@ from graped.core.state import State
 from graped.errors import GrapeError, NetbootOff
 from graped.model import Power, SlotId, Stage, Verb
 from graped.netboot.roots.records import RootRecord
-from graped.network.ssh_client import Endpoint, connect
+from graped.network.ssh_client import connect
 from graped.operate.house import House
 from graped.provision.wanted import former, runs
 from graped.work import Work
@@ -43,6 +42,9 @@ NO_MARK: Final = "is up; nobody could log in to compare its boot id"
 BOOT_MARK: Final = "cat /proc/sys/kernel/random/boot_id /proc/1/stat"
 
 
+Run = Callable[[SlotId, str, float], str]  # node, command, seconds; raises SshError, CommandFailed
+
+
 class Turning(Protocol):
     """What is needed of the engine."""
 
@@ -50,20 +52,6 @@ class Turning(Protocol):
     def state(self) -> State: ...
     async def changed(self, revision: int, timeout_s: float) -> State: ...
     async def ask_power(self, verb: Verb, slots: tuple[SlotId, ...], *, by: str) -> Job: ...
-
-
-class Keys(Protocol):
-    """The cluster's key."""
-
-    def cluster_key(self) -> Path: ...
-
-
-class Access(Protocol):
-    """How nodes are met."""
-
-    @property
-    def keys(self) -> Keys: ...
-    def endpoint(self, slot: SlotId) -> Endpoint: ...
 
 
 class Moving(Protocol):
@@ -78,11 +66,11 @@ class Moving(Protocol):
 
 
 class Steps:
-    """One daemon's. ``moving`` None: nothing is served here, so nothing is moved."""
+    """One daemon's. ``run`` has a command run on a node, and blocks; ``moving`` None: nothing is served here."""
 
-    def __init__(self, engine: Turning, access: Access, moving: Moving | None, clock: Clock) -> None:
+    def __init__(self, engine: Turning, run: Run, moving: Moving | None, clock: Clock) -> None:
         self._engine = engine
-        self._access = access
+        self._run = run
         self._moving = moving
         self._clock = clock
         self._logins = asyncio.Semaphore(LOGINS_AT_ONCE)
@@ -254,17 +242,17 @@ class Steps:
                 return mark_of(await aside(lambda: self._run(slot, BOOT_MARK, ASK_S)))
         return ""
 
-    def _run(self, slot: SlotId, command: str, timeout_s: float) -> str:
-        """Run a command on a node (blocks). Raises: SshError, CommandFailed."""
-        at = self._access.endpoint(slot)
-        with connect(at, self._access.keys.cluster_key(), timeout_s=LOGIN_S) as session:
-            return session.run(command, timeout_s=timeout_s).stdout
-
 
 def steps_of(house: House) -> Steps:
     """Put them together for one daemon."""
     moving = house.provisioning.moving if house.provisioning is not None else None
-    return Steps(house.engine, house.access, moving, house.clock)
+
+    def run(slot: SlotId, command: str, timeout_s: float) -> str:
+        at = house.access.endpoint(slot)
+        with connect(at, house.access.keys.cluster_key(), timeout_s=LOGIN_S) as session:
+            return session.run(command, timeout_s=timeout_s).stdout
+
+    return Steps(house.engine, run, moving, house.clock)
 
 
 def mark_of(output: str) -> str:
