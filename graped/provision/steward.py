@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 from graped.clock import Clock
 from graped.config.types import Config
+from graped.core.chore import ChoreKind
 from graped.core.events import Event, PowerOnHeld
 from graped.core.state import State
 from graped.errors import GrapeError
@@ -286,9 +287,9 @@ class Steward:
         return frozenset(node.name for node in layout.nodes if node.name in self.records and node.slot not in busy)
 
     def _busy(self) -> frozenset[SlotId]:
-        """Name the nodes that some work is done on."""
-        chores = self._engine.state.chores.values()
-        return frozenset(slot for chore in chores if not chore.outcome.ended for slot in chore.nodes)
+        """Name the nodes that some work is done on; an enrolment works on power alone, and whom it found may boot."""
+        open_ones = (chore for chore in self._engine.state.chores.values() if not chore.outcome.ended)
+        return frozenset(slot for chore in open_ones if chore.kind is not ChoreKind.NODE_ENROL for slot in chore.nodes)
 
     def _ask_for_roots(self, layout: NetPlan, busy: frozenset[SlotId]) -> None:
         """Have roots made that are missing, in one job; a node whose root failed is not tried at every round."""

@@ -448,6 +448,14 @@ def test_a_root_that_somebody_makes_already_is_not_asked_for(tmp_path: Path) -> 
     assert world.asked == []
 
 
+def test_a_node_that_an_enrolment_has_just_found_gets_its_root_before_that_ends(tmp_path: Path) -> None:
+    world = World(tmp_path, image="bookworm")
+    chore = Chore(id=1, kind=ChoreKind.NODE_ENROL, subject="6 slots", by="me", asked=0.0, nodes={A: ChoreNode()})
+    world.engine.state = replace(world.engine.state, chores={1: chore})
+    run(world.rounds())
+    assert world.asked == [(A,)]
+
+
 def test_old_roots_go_when_the_node_is_off_and_stay_while_they_are_in_use(world: World) -> None:
     record = replace(RECORD, generation="2", serving=("1",), next=3)
 
