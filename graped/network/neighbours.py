@@ -19,7 +19,7 @@ IFF_UP: Final = 0x1  # Source: netdevice(7)
 class Arp(StrEnum):
     """What came of asking a machine for its MAC."""
 
-    ANSWERS = "answers"  # NUD_REACHABLE, or noted by hand
+    ANSWERS = "answers"  # it did within the last half minute, or was noted by hand
     SEEN = "seen"  # it did, a while ago
     ASKED = "asked"  # no answer yet
     SILENT = "silent"  # it does not answer

@@ -154,8 +154,8 @@ class Evidence:
 def link_of(address: IPv4Address, around: Surroundings, *, alive: bool, ours: str | None) -> tuple[bool | None, str]:
     """Tell whether a node has a link, and say by what. Pure.
 
-    A node beyond a router has no entry; one that was seen a while ago may have gone since. Where our own link is down
-    nothing can be told of a node's.
+    A node beyond a router has no entry, and the kernel believes for half a minute what it heard last. Where our own
+    link is down nothing can be told of a node's.
     """
     if alive:
         return True, "link up"
@@ -165,9 +165,7 @@ def link_of(address: IPv4Address, around: Surroundings, *, alive: bool, ours: st
     if known is None:
         return None, ""
     match known.arp:
-        case Arp.ANSWERS:
-            return True, "ARP answers"
-        case Arp.SEEN:
+        case Arp.ANSWERS | Arp.SEEN:
             return None, "ARP answered a while ago"
         case Arp.ASKED | Arp.SILENT:
             return False, "no link: ARP stays silent"

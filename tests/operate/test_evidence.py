@@ -47,7 +47,7 @@ def around(arp: Arp | None = None, *down: str) -> Surroundings:
         (around(Arp.ANSWERS), True, True),
         (around(), True, True),  # beyond a router
         (around(Arp.SILENT), True, True),  # what answers has a link, whatever a table says
-        (around(Arp.ANSWERS), False, True),
+        (around(Arp.ANSWERS), False, None),  # the kernel believes it for half a minute
         (around(Arp.SEEN), False, None),  # it may have gone since
         (around(Arp.ASKED), False, False),
         (around(Arp.SILENT), False, False),
