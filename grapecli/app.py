@@ -16,6 +16,7 @@ LATE = {
     "copy": ("grapecli.copy:copy", "Copy a file to nodes, all at once."),
     "ssh": ("grapecli.ssh:ssh", "Open a shell on a node."),
     "reboot": ("grapecli.reboot:reboot", "Reboot nodes, so many at a time."),
+    "enrol": ("grapecli.enrol:enrol", "Find out which board sits in which slot."),
     "meters": ("grapecli.meters:meters", "Show meters, now or over time."),
     "events": ("grapecli.events:events", "Show what happened; -f follows."),
     "guards": ("grapecli.guards:guards", "List who is asked before nodes lose power."),

@@ -29,6 +29,7 @@ from graped.model import MeterKind, Power, SlotId, Verb
 from graped.work import Work
 
 LOOK_S: Final = 0.05
+LAND_S: Final = 1.0  # a byte that is on its way when all is broken off
 ASKING_S: Final = 30.0  # for the loop to take a power job: it waits for no hardware
 METER_AFTER_S: Final = 3.0  # a reading before that may be of the inrush
 SUPPLY_V: Final = 12.0  # of a stack
@@ -208,6 +209,9 @@ class Drive:
         for number in self._jobs:
             if not self._loop.is_closed():
                 asyncio.run_coroutine_threadsafe(_cancelled(self._engine, number, self._by), self._loop)
+        late = time.monotonic() + LAND_S
+        while time.monotonic() < late and any(self._is_open(number) for number in self._jobs):
+            time.sleep(LOOK_S)
         self._jobs = {}
 
     def _tell(self, work: Work) -> None:
@@ -220,6 +224,10 @@ class Drive:
             work.phase(phase, len(self.enrolment.order), "slots")
             work.advance(self.enrolment.judged)
         self._told(self.enrolment)
+
+    def _is_open(self, number: int) -> bool:
+        job = self._engine.state.jobs.get(number)
+        return job is not None and job.ended is None
 
     def _is(self, slot: SlotId, power: Power) -> bool:
         return self._engine.state.slots[slot].observed is power
