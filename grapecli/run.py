@@ -17,6 +17,7 @@ from graped.terminal.session import Session
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import BinaryIO
 
     from grapecli.words import Json
     from grapecli.working import View
@@ -161,11 +162,16 @@ def _tell(session: Session, job: Json, nodes: list[Json], *, no_fold: bool) -> i
     return exits.OK if all(node["code"] == 0 for node in nodes) else exits.FAILED
 
 
+def our_stdin() -> BinaryIO:
+    """Our stdin, in bytes."""
+    return sys.stdin.buffer
+
+
 def _stdin() -> str:
     """Read our stdin whole, as base64. Raises: Refused."""
     import base64
 
-    data = sys.stdin.buffer.read(STDIN_BYTES + 1)
+    data = our_stdin().read(STDIN_BYTES + 1)
     if len(data) > STDIN_BYTES:
         raise Refused(f"stdin is over {STDIN_BYTES // 1024} KiB.", hint="Send it as a file: grapecli copy")
     return base64.b64encode(data).decode()

@@ -62,6 +62,8 @@ class Remote:
                 failed = error
                 told = Gathered(code=None, stdout="", stderr="")
             failed = failed or told.error
+            if isinstance(failed, GrapeError):
+                failed.detail = failed.detail.removeprefix(f"{name}: ")  # it is told beside the name
             results.add(_output(name, told, time.monotonic() - began, failed))
             if failed is not None:
                 raise failed
@@ -194,16 +196,16 @@ class _Counting:
 
 
 def _output(name: str, told: Gathered, seconds: float, failed: Exception | None) -> NodeOutput:
-    error = None if failed is None else _error(name, failed)
+    error = None if failed is None else _error(failed)
     return NodeOutput(
         number=0, name=name, code=told.code, stdout=told.stdout, stderr=told.stderr, stdout_cut=told.stdout_cut,
         stderr_cut=told.stderr_cut, seconds=round(seconds, 3), error=error,
     )  # fmt: skip
 
 
-def _error(name: str, failed: Exception) -> NodeError:
+def _error(failed: Exception) -> NodeError:
     if isinstance(failed, GrapeError):
-        return NodeError(code=failed.code, message=failed.detail.removeprefix(f"{name}: "), hint=failed.hint)
+        return NodeError(code=failed.code, message=failed.detail, hint=failed.hint)
     return NodeError(code=GrapeError.code, message=f"graped failed inside ({type(failed).__name__})")
 
 

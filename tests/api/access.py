@@ -8,7 +8,7 @@ from functools import cached_property
 from graped.api import types
 from graped.core.chore import Chore, ChoreKind
 from graped.engine import Engine
-from graped.errors import NotFound, SshDenied
+from graped.errors import NotFound, SshDenied, SshFailed
 from graped.model import SlotId
 from graped.network.ssh_keys import fingerprint_of
 from graped.provision.chores import Chores
@@ -31,6 +31,8 @@ class Access:
 
     async def ssh(self, slot: SlotId, *, prove: bool = False) -> types.NodeSsh:
         name = self.engine.state.config.node_name(slot)
+        if prove:
+            raise SshFailed(f"{name}: it has no address", node=name)
         return types.NodeSsh(
             name=name, address=None, port=22, user="root", host_keys=(), fingerprint="", trusted=False,
             why="it has no address",

@@ -46,6 +46,8 @@ class Remote:
         def each(slot: SlotId, work: Work) -> str:
             results.begin(name(slot))
             while not self.held.wait(0.05):
+                if work.cancelled:
+                    results.add(not_run(name(slot), NodeError(code="cancelled", message="cancelled")))
                 work.check()
             if slot.slot == 4:
                 why = NodeError(code="ssh_timeout", message="no answer within 60 s")
