@@ -39,6 +39,8 @@ def ask_system(at: Endpoint, key: Path, wish: Wish, *, login_s: float = LOGIN_S)
     A login that breaks off, or says nothing any more, once the command was sent: it is under way, and that is no error.
     Raises: SshError (nobody could log in), CommandFailed (the system refuses).
     """
+    if not at.address:
+        raise SshFailed(f"{at.name}: it has no address", node=at.name)
     with connect(at, key, timeout_s=login_s) as session:
         channel = f"sh -c '{_SCRIPT.replace('WISH', wish.value)}'"
         try:

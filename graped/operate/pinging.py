@@ -6,11 +6,13 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from ipaddress import IPv4Address
+from typing import Final
 
 from graped.core.events import DaemonFault, Event
 from graped.errors import PingForbidden
 from graped.network.ping import Pinger, ping
 
+AT_ONCE: Final = 8
 Answers = Mapping[IPv4Address, float | None]
 
 
@@ -20,7 +22,7 @@ class Pings:
     def __init__(self, post: Callable[[Event], None], pinger: Pinger = ping) -> None:
         self._post = post
         self._ping = pinger
-        self._threads = ThreadPoolExecutor(2, thread_name_prefix="ping")
+        self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ping")
         self._told = ""
 
     async def ask(

@@ -72,7 +72,9 @@ class Willing:
 
     async def _find_out(self, slot: SlotId, check: _Check) -> None:
         def work() -> None:  # in a thread
-            self._log_in(self._house.access.endpoint(slot))
+            at = self._house.access.endpoint(slot)
+            if at.address:
+                self._log_in(at)
 
         try:
             await asyncio.get_running_loop().run_in_executor(self._threads, work)

@@ -47,6 +47,8 @@ address = "{MASTER}/24"
 [power]
 stagger_s = 0.1
 inrush_s = 0.2
+# Systems are not asked to stop: what runs in a slave when its power goes is what its guard has left there.
+soft_off_max_s = 0
 [docker]
 advertise = "{MASTER}"
 heartbeat_s = 1.0

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from graped.errors import CommandFailed, SshDenied, SshRefused
+from graped.errors import CommandFailed, SshDenied, SshFailed, SshRefused
 from graped.operate.asking import ASK_S, Wish, ask_system, words
 from tests.network.sshd import free_port
 from tests.operate.yard import machine
@@ -60,6 +60,12 @@ def test_a_system_that_refuses_says_why(tmp_path: Path) -> None:
 def test_who_is_not_let_in_asks_nobody(tmp_path: Path) -> None:
     with machine(tmp_path, lets_in=False) as node, pytest.raises(SshDenied):
         ask_system(node.at, node.key, Wish.POWEROFF)
+
+
+def test_a_node_without_an_address_is_not_this_machine(tmp_path: Path) -> None:
+    with machine(tmp_path) as node, pytest.raises(SshFailed, match="no address"):
+        ask_system(replace(node.at, address=""), node.key, Wish.POWEROFF)
+    assert node.said == []
 
 
 def test_a_closed_port_is_told(tmp_path: Path) -> None:
