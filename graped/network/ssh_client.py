@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
-from graped.errors import SshError, SshFailed
+from graped.errors import SshError, SshFailed, SshTimeout
 from graped.network.ssh_channel import CHUNK_BYTES, LOST, Output, judged, talk
 from graped.network.ssh_login import Endpoint, log_in
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Endpoint", "Output", "Progress", "Session", "connect"]
 
 OPEN_S: Final = 10.0  # a node that is alive opens a channel at once
+LATE_S: Final = 0.1  # paramiko looks at its clock ten times a second
 PUT_S: Final = 30.0
 EXPECTED: Final = frozenset({0})
 
@@ -88,19 +90,22 @@ class Session:
             return False
         return True
 
-    def open(self, command: str) -> paramiko.Channel:
+    def open(self, command: str, *, timeout_s: float = OPEN_S) -> paramiko.Channel:
         """Start a command and return its raw channel: the caller reads, writes and closes it. Raises: SshError."""
         import paramiko
 
         channel: paramiko.Channel | None = None
+        began = time.monotonic()
         try:
-            channel = self._transport.open_session(timeout=OPEN_S)
-            channel.settimeout(OPEN_S)
+            channel = self._transport.open_session(timeout=timeout_s)
+            channel.settimeout(timeout_s)
             channel.exec_command(command)
             channel.settimeout(None)
         except (paramiko.SSHException, OSError, EOFError) as error:
             if channel is not None:
                 channel.close()
+            if self.alive and time.monotonic() - began > timeout_s - LATE_S:
+                raise self._silent(timeout_s) from error
             raise self._broken(error) from error
         return channel
 
@@ -141,6 +146,10 @@ class Session:
         if output.code == LOST and not self.alive:
             raise self._broken(None)
         return judged(name, output, expect)
+
+    def _silent(self, timeout_s: float) -> SshTimeout:
+        name = self.endpoint.name
+        return SshTimeout(f"{name}: its SSH server did not begin a command within {timeout_s:g} s", node=name)
 
     def _broken(self, error: BaseException | None) -> SshError:
         name, why = self.endpoint.name, "the connection broke off"

@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 import secrets
 import shlex
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from graped.errors import Cancelled, CommandEnded, CommandFailed, CommandTimeout, GrapeError, SshFailed
 from graped.network.ssh_channel import CHUNK_BYTES, LOST, Talk
+from graped.network.ssh_client import OPEN_S
 
 if TYPE_CHECKING:
     import paramiko
@@ -69,10 +71,11 @@ def gather(
 
     name = session.endpoint.name
     mark = f"{MARK}={secrets.token_hex(8)}"
-    channel = session.open(f"export {mark}; {command}")
+    deadline = time.monotonic() + timeout_s
+    channel = session.open(f"export {mark}; {command}", timeout_s=min(OPEN_S, timeout_s))
     heard = _Heard(channel, name, iter((stdin,)), limit_bytes, stopped)
     try:
-        code: int | None = heard.run(timeout_s).code
+        code: int | None = heard.run(max(0.1, round(deadline - time.monotonic(), 1))).code
         error: GrapeError | None = None
         if code == LOST:
             code, error = None, _without_code(session, name)
