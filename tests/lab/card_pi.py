@@ -15,7 +15,7 @@ REBOOTED: Final = 133  # systemd-nspawn --keep-unit: what was inside wants to be
 
 
 class CardPi(Carded):
-    """``boots`` and ``cuts`` count its lives: a reboot that it was asked for is a boot without a cut.
+    """``boots``, ``halts`` and ``cuts`` count its lives: a reboot that it was asked for is a boot without a cut.
 
     Its cable is dead while it is off, halted or unplugged: its namespace would go on answering ping in its place.
     """
@@ -25,6 +25,7 @@ class CardPi(Carded):
         self._powered = False
         self._plugged = True
         self.boots = 0
+        self.halts = 0
         self.cuts = 0
         super().__init__(network, name, overlay(network.run, root("node"), name), address, mac=mac, keys=keys)
         self._see_to_link()
@@ -88,3 +89,5 @@ class CardPi(Carded):
                 self._see_to_link()
                 if code == REBOOTED:
                     self._begin()
+                else:
+                    self.halts += 1

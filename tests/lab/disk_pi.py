@@ -33,6 +33,7 @@ class DiskPi(Uml):
         self.card = network.run.folder("cards") / f"{name}.ext4"
         super().__init__(network, name, mac, memory_mb=256, disks=(self.card,))
         self.address = address
+        self.ended_by_itself: list[bool] = []  # at each cut: whether it had halted before
         self.cmdline = f"root=/dev/ubda rootfstype=ext4 rw ip={address}:::255.255.255.0:{name}:eth0:off"
         subprocess.run(("cp", "--sparse=always", "--reflink=auto", _made(), self.card), check=True)
         with self.opened() as top:
@@ -41,6 +42,12 @@ class DiskPi(Uml):
             (top / "root/.ssh").mkdir(mode=0o700, exist_ok=True)
             (top / "root/.ssh/authorized_keys").write_text("".join(f"{key}\n" for key in keys))
             (top / "etc/hostname").write_text(f"{name}\n")
+
+    def power_cut(self) -> None:
+        """Take its power away, also where it has halted before."""
+        if self.process is not None:
+            self.ended_by_itself.append(not self.running)
+        super().power_cut()
 
     @contextlib.contextmanager
     def opened(self) -> Iterator[Path]:

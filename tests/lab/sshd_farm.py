@@ -1,7 +1,8 @@
 """A farm of real SSH servers: a whole rack of nodes that can be logged in to, without a machine each.
 
 The first ones are in namespaces of their own, with a cable each; the others share one namespace, with an address each.
-A shell there is one of this machine: commands see its files. ``echo $NODE`` tells which server it is.
+A shell there sees this machine's files, and none of its processes, nor its systemd: ``systemctl poweroff``, or even
+``poweroff -f``, ends nothing but the server. ``echo $NODE`` tells which one it is.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from typing import Final
 
 from graped.network.ssh_keys import KeyRing
 from tests.lab.cluster import PREFIX, address, local_stacks
+from tests.lab.machines.process import Process
 from tests.lab.master import Master
 from tests.lab.network import INTERFACE, Network, Place
 from tests.lab.rack import Rack, Slot
@@ -25,7 +27,9 @@ from tests.lab.run import Run
 
 SLOTS: Final = 6  # of a stack
 SSHD: Final = Path("/usr/sbin/sshd")  # it wants to be called by its whole path
-SEPARATION: Final = Path("/run/sshd")  # sshd does not start without it
+# Processes and a /run of its own; /run/sshd is what sshd does not start without.
+APART: Final = ("unshare", "--mount", "--propagation", "private", "--pid", "--mount-proc", "--fork", "--kill-child")
+BEGIN: Final = f'mount -t tmpfs tmpfs /run && mkdir -m 755 /run/sshd && exec {SSHD} -D -e -f "$0"'
 HOST_KEY: Final = "host_key"
 # A shell of level 2 reads no ~/.bashrc: what this machine has there may take longer than all the rest.
 CONFIG: Final = """
@@ -39,20 +43,19 @@ PasswordAuthentication no
 PrintMotd no
 SetEnv NODE={name} SHLVL=1
 """
-WALL: Final = "table inet wall { chain in { type filter hook input priority 0; policy drop; } }"
+WALL: Final = "table inet wall {\n chain in {\n  type filter hook input priority 0; policy drop;\n }\n}\n"
 
 
-class Server:
+class Server(Process):
     """An SSH server in a slot. Its switch starts it and kills it, with all that runs in it."""
 
-    def __init__(self, place: Place, name: str, folder: Path, address: str) -> None:
-        self.name = name
-        self.folder = folder
+    def __init__(self, run: Run, place: Place, name: str, address: str) -> None:
+        super().__init__(run, name)
+        self.folder = run.folder(f"farm/{name}")
         self.address = address
         self._place = place
-        self._process: subprocess.Popen[bytes] | None = None
-        folder.mkdir(parents=True)
-        (folder / "sshd_config").write_text(CONFIG.format(address=address, folder=folder, name=name))
+        (self.folder / "sshd_config").write_text(CONFIG.format(address=address, folder=self.folder, name=name))
+        (self.folder / "wall").write_text(WALL)
         self.new_host_key()
 
     @property
@@ -73,47 +76,39 @@ class Server:
 
     def power_on(self) -> None:
         """Start it; it accepts connections a moment later."""
-        if self._process is None:
-            words = (SSHD, "-D", "-e", "-f", self.folder / "sshd_config")
-            self._process = self._place.spawn(*words, log=self.folder / "log")
-
-    def power_cut(self) -> None:
-        """Kill it and every session of it."""
-        if self._process is None:
-            return
-        _signal(_tree(self._process.pid), signal.SIGKILL)
-        self._process.wait(10.0)
-        self._process = None
+        if not self.running:
+            words = (*APART, "--", "sh", "-c", BEGIN, self.folder / "sshd_config")
+            self.launch(self._place.command(*words))
 
     def hang(self) -> None:
         """Stop it in mid-air: the kernel goes on taking connections, and nobody ever says a word."""
-        assert self._process is not None
-        _signal(_tree(self._process.pid), signal.SIGSTOP)
+        self._signal(signal.SIGSTOP)
 
     def go_on(self) -> None:
         """End :meth:`hang`."""
-        assert self._process is not None
-        _signal(_tree(self._process.pid), signal.SIGCONT)
+        self._signal(signal.SIGCONT)
 
     def black_hole(self) -> None:
         """Have the network lose every packet to it, without a word to who sent it. Only one with its own namespace."""
         assert self._place.name == self.name, f"{self.name} shares its namespace"
-        self._place.do("nft", WALL)
+        self._place.do("nft", "-f", self.folder / "wall")
 
     def open_up(self) -> None:
         """End :meth:`black_hole`."""
         self._place.do("nft", "flush", "ruleset")
 
-    def processes(self) -> list[int]:
-        """Give its process and all below it; commands that it runs are there."""
-        return [] if self._process is None else _tree(self._process.pid)
+    def _signal(self, which: signal.Signals) -> None:
+        assert self.process is not None
+        for pid in _tree(self.process.pid):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, which)
 
 
 class Farm:
     """A master with graped, and SSH servers in the first ``count`` slots, trusted; all off at first."""
 
     def __init__(self, run: Run, *, count: int = 48, apart: int = 8, more: str = "") -> None:
-        _ready_to_serve()
+        _need_tools()
         network = Network(run)
         slots = [divmod(number, SLOTS) for number in range(count)]
         self.servers = dict(zip(slots, _servers(run, network, slots, apart), strict=True))
@@ -146,20 +141,19 @@ class Farm:
 
 def _servers(run: Run, network: Network, slots: Sequence[Slot], apart: int) -> list[Server]:
     shared = network.place("farm")
-    room, made = run.folder("farm"), []
+    made = []
     for number, slot in enumerate(slots):
         name, own = f"worker-{slot[0]}-{slot[1]}", address(slot)
         place = network.place(name, address=f"{own}/24") if number < apart else shared
         if place is shared:
             shared.do("ip", "address", "add", f"{own}/24", "dev", INTERFACE)
-        made.append(Server(place, name, room / name, own))
+        made.append(Server(run, place, name, own))
     return made
 
 
-def _ready_to_serve() -> None:
+def _need_tools() -> None:
     if not SSHD.exists() or shutil.which("ssh-keygen") is None:
         raise RuntimeError("the farm needs Debian's openssh-server")
-    SEPARATION.mkdir(mode=0o755, exist_ok=True)
 
 
 def _tree(pid: int) -> list[int]:
@@ -169,9 +163,3 @@ def _tree(pid: int) -> list[int]:
         with contextlib.suppress(OSError):
             found += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
     return found
-
-
-def _signal(pids: Iterable[int], which: signal.Signals) -> None:
-    for pid in pids:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, which)
