@@ -229,8 +229,9 @@ class _Daemon:
         end_stages = self._watch_stages(engine, ground, operations.ears.hear)
         display = self._display(engine, store, ground)
         try:
-            parts = {"network boot": provisioning.run} if provisioning is not None else {}
-            parts |= {"display": display.run, "SSH to the nodes": access.run, "work with nodes": operations.run}
+            parts: dict[str, Callable[[], Awaitable[None]]] = {"display": display.run, "SSH to the nodes": access.run}
+            parts |= operations.parts()
+            parts |= {"network boot": provisioning.run} if provisioning is not None else {}
             await self._tasks(engine, service, pollers, listener, ground.resources.gpio, parts)
         finally:
             log.info("stopped; every slot stays as it is")

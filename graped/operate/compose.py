@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+from collections.abc import Awaitable, Callable, Mapping
 
 from graped.core.effects import AskSoftOff, LookAtNode, SoftReboot
 from graped.operate.console import Console
@@ -48,17 +48,18 @@ class Operations:
         if house.provisioning is not None:
             house.provisioning.hear_with(self.ears.hear)
 
-    async def run(self) -> None:
-        """Run what works by itself, until cancelled."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self.evidence.run())
-            group.create_task(self._softly.run())
-            group.create_task(self._willing.run())
-            group.create_task(self.facts.run())
-            group.create_task(self.console.run())
-            group.create_task(self.rollouts.run())
-            group.create_task(self.sessions.run())
-            group.create_task(self.pending.run())
+    def parts(self) -> Mapping[str, Callable[[], Awaitable[None]]]:
+        """Name what works by itself, until cancelled; each is run, and started again, apart from the others."""
+        return {
+            "evidence of nodes": self.evidence.run,
+            "soft-off": self._softly.run,
+            "list of nodes that can be asked": self._willing.run,
+            "facts of nodes": self.facts.run,
+            "console of nodes": self.console.run,
+            "rollouts": self.rollouts.run,
+            "logins on nodes": self.sessions.run,
+            "pending MAC addresses": self.pending.run,
+        }
 
     def _ask_node(self, effect: AskSoftOff | LookAtNode | SoftReboot) -> None:
         """Carry out what the core asks of a node; answers come back as events."""

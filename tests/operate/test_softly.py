@@ -237,7 +237,7 @@ def test_a_real_login_asks_and_only_what_was_wired_by_the_daemon_does_it(
             monkeypatch.setattr(yard.access, "endpoint", lambda slot: there)
             monkeypatch.setattr(yard.access.keys, "cluster_key", lambda: node.key)
             await yard.wake(A)
-            with running(operations.run):
+            with running(*operations.parts().values()):
                 await yard.until(lambda: yard.engine.state.soft_off == {A})
                 job = await yard.power(Verb.OFF, A)
                 assert yard.task(job, A).step is Step.SOFT_OFF
