@@ -18,7 +18,9 @@ from graped.core.chore import Chore, ChoreKind
 from graped.core.events import ChoreNodeEnded
 from graped.core.jobs import Result
 from graped.core.rollout_types import (
+    BACKWARD,
     BAD,
+    FORWARD,
     Ended,
     Node,
     Orders,
@@ -65,7 +67,7 @@ class Rollouts:
     async def run(self) -> None:
         """Say once which ones the last life of graped has left in the middle; nothing goes on by itself."""
         for one in await aside(self._records.all):
-            if one.status is Status.RUNNING and one.id not in self._driven:
+            if one.status is Status.RUNNING and one.id not in self._driving_now():
                 told = replace(one, status=Status.INTERRUPTED, reason="graped ended in the middle")
                 await aside(lambda told=told: self._records.save(told))  # type: ignore[misc]
                 hint = f"grapecli image rollout --resume {one.id}" if one.orders.image else "begin again"
@@ -106,6 +108,8 @@ class Rollouts:
 
     async def resume(self, number: int, *, by: str) -> Chore:
         """Go on with one that was interrupted or cancelled. Raises: NotFound, Conflict."""
+        if number in self._driving_now():
+            raise Conflict(f"rollout {number} is running already")
         found = await aside(lambda: self._records.get(number))
         slots = [node.slot for node in found.nodes]
         later = [one.id for one in await aside(self._records.all) if one.id > number and _share(one, found)]
@@ -124,7 +128,7 @@ class Rollouts:
 
     async def one(self, number: int) -> types.Rollout:
         """Show one, by its id or by that of a job that drove it. Raises: NotFound."""
-        for live in self._driven.values():
+        for live in self._driving_now().values():
             if number in (live.rollout.id, *live.rollout.jobs):
                 return self._view(live.rollout)
         return self._view(await aside(lambda: self._records.of_job(number)))
@@ -160,12 +164,20 @@ class Rollouts:
         return ""
 
     def _must_be_free(self, slots: Sequence[SlotId]) -> None:
-        for one in self._driven.values():
+        for one in self._driving_now().values():
             taken = [node.slot for node in one.rollout.nodes if node.slot in slots]
             if taken:
                 hint = f"grapecli jobs cancel {one.job} lets its wave end, and begins none."
                 word = "rollout" if one.rollout.orders.image else "reboot"
                 raise Conflict(f"{self._names(taken)} is in {word} {one.rollout.id} already", hint=hint)
+
+    def _driving_now(self) -> dict[int, _Driven]:
+        """Give those that are driven; a job that was cancelled before it began drives none."""
+        chores = self._house.state.chores
+        for number, one in list(self._driven.items()):
+            if one.job not in chores or chores[one.job].ended is not None:
+                del self._driven[number]
+        return self._driven
 
     # --- driving ----------------------------------------------------------------------------------------
 
@@ -272,6 +284,9 @@ class Rollouts:
 
     def _tell_steps(self, before: Rollout, now: Rollout) -> None:
         for old, new in zip(before.nodes, now.nodes, strict=True):
+            turned = new.step in BACKWARD | {Step.STUCK} and old.step in FORWARD
+            if turned and not new.reason.startswith(machine.WITH_ITS_WAVE):
+                self._tell(now, "failed", new.reason, new)
             if new.step is not old.step and new.step in _TOLD:
                 self._tell(now, new.step.value, new.reason, new)
         if now.wave != before.wave:
@@ -304,7 +319,7 @@ class Rollouts:
             self._house.engine.post(ChoreNodeEnded(chore=one.job, slot=node.slot, result=result, reason=reason))
 
     def _view(self, rollout: Rollout) -> types.Rollout:
-        live = self._driven.get(rollout.id)
+        live = self._driving_now().get(rollout.id)
         return view(live.rollout if live else rollout, self._house.state, driven=live is not None)
 
     def _all(self, slots: Sequence[SlotId]) -> tuple[str, ...]:

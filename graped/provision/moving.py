@@ -33,7 +33,11 @@ class Moving:
         self._state = state
         self._work = work
         self._pin = pin
-        self.served = served  # waits until what was moved can be booted
+        self._served = served
+
+    async def served(self) -> None:
+        """Wait until what was moved can be booted."""
+        await self._served()
 
     def find(self, image: str) -> str:
         """Give the full ref of a version. Raises: NetbootOff, NotFound, Conflict."""
