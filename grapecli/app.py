@@ -25,6 +25,7 @@ LATE = {
     "node": ("grapecli.nodes:node", "List and show nodes; set what they boot, and their roots."),
     "image": ("grapecli.images:image", "Import, change and remove the images that nodes boot."),
     "facts": ("grapecli.facts:facts", "Show what nodes say of themselves."),
+    "recovery": ("grapecli.recovery:recovery", "Show nodes in trouble, and what is done about them."),
     "doctor": ("grapecli.doctor:doctor", "Find what keeps nodes from booting."),
     "config": ("grapecli.config:config", "Show, check and reload the configuration."),
     "sim": ("grapecli.sim:sim", "Play with the simulated rack."),

@@ -32,6 +32,9 @@ LATE = {
     "drop": ("grapecli.roots:drop", "Give up older roots."),
     "identify": ("grapecli.identify:identify", "Have nodes blink their LED."),
     "log": ("grapecli.node_log:log", "Show what a node says while it boots and runs."),
+    "quarantine": ("grapecli.recovery:quarantine", "Have recovery leave nodes alone."),
+    "release": ("grapecli.recovery:release", "Release nodes from quarantine."),
+    "recovery": ("grapecli.recovery:set_mode", "Set what is done about nodes in trouble."),
     "diff": ("grapecli.changes:node_diff", "Show what a node has changed."),
 }
 
@@ -126,7 +129,20 @@ def _pairs(node: Json) -> list[tuple[str, str]]:
     if power["fault"] is not None:
         pairs.append(("fault", f"{power['fault']['message']}, since {times.clock(power['fault']['since'])}"))
         pairs += [("hint", power["fault"]["hint"])] if power["fault"]["hint"] else []
+    pairs += _recovery(node["recovery"])
     return [*pairs, ("job", str(node["job"]))] if node["job"] is not None else pairs
+
+
+def _recovery(recovery: Json | None) -> list[tuple[str, str]]:
+    """Say what is done about a node in trouble, or why it is left alone."""
+    if recovery is None:
+        return []
+    if recovery["quarantine"]:
+        return [("quarantine", recovery["quarantine"])]
+    if recovery["step"] is None:
+        return [("recovery", recovery["mode"])]
+    step = recovery["step"].replace("_", " ")
+    return [("recovery", f"{recovery['mode']}; {step}: {recovery['why'] or recovery['trouble']}")]
 
 
 def _served(node: Json) -> list[tuple[str, str]]:

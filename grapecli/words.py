@@ -43,6 +43,8 @@ def node_state(node: Json, stack: Json | None, now: str) -> str:
         words.append(f"(wanted: {power['desired']})")
     if power["fault"] is not None:
         words.append(f"- {fault(power['fault'], now)}")
+    if (recovery := node.get("recovery")) and recovery["quarantine"]:
+        words.append(f"(quarantine: {recovery['quarantine']})")
     if node["job"] is not None:
         words.append(f"[job {node['job']}]")
     if node.get("facts"):

@@ -112,8 +112,19 @@ class Pending(Protocol):
     async def seat(self, text: str, slot: SlotId, *, by: str) -> Seated: ...  # in place of what the slot has
 
 
+class Recovering(Protocol):
+    """What recovery is told about nodes. Raises: ConfigError, and then nothing has changed."""
+
+    def quarantine(self, slots: Sequence[SlotId], reason: str, *, by: str) -> None: ...
+    def release(self, slots: Sequence[SlotId], *, by: str) -> None: ...
+    def set_mode(self, slots: Sequence[SlotId], mode: str | None, *, by: str) -> None: ...  # None: as the files say
+
+
 class Operations(Protocol):
     """One attribute a feature."""
+
+    @property
+    def recovering(self) -> Recovering: ...
 
     @property
     def enrolling(self) -> Enrolling: ...

@@ -25,6 +25,7 @@ from graped.api.netboot_types import Root as Root
 from graped.api.netboot_types import StrategyWord as StrategyWord
 from graped.api.netboot_types import WantedStrategyWord as WantedStrategyWord
 from graped.api.netboot_types import Workspace as Workspace
+from graped.api.recovery_types import NodeRecovery as NodeRecovery
 from graped.api.sim_types import SimDisplay as SimDisplay
 from graped.api.sim_types import SimFault as SimFault
 from graped.api.sim_types import SimKnob as SimKnob
@@ -123,6 +124,7 @@ class Node:
     image: str | None = None
     strategy: WantedStrategyWord | None = None
     role: RoleWord | None = None  # in the Docker swarm, as configured
+    recovery: NodeRecovery | None = None  # None: no device is configured
     job: int | None = None  # the open job that works on it
     facts: NodeBrief | None = None  # of a node that is up and was asked since
 

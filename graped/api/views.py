@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from graped.api import types
+from graped.api import recovery_views, types
 from graped.api.nodesets import configured
 from graped.api.times import rfc3339
 from graped.clock import Clock
@@ -74,6 +74,7 @@ def node(state: State, clock: Clock, slot: SlotId, brief: Brief = _nothing) -> t
         fetched=_fetched(now.boot),
         late=now.late,
         late_hint=now.late_hint,
+        recovery=recovery_views.node(state, clock, slot),
         job=state.claims.get(slot),
         facts=brief(slot),
         **_served(state, slot, device, now.boot),

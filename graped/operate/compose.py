@@ -15,6 +15,7 @@ from graped.operate.identify import Identify
 from graped.operate.pending import Pending
 from graped.operate.pinging import Pings
 from graped.operate.rebooting import Rebooting
+from graped.operate.recovering import Recovering
 from graped.operate.remote import Remote
 from graped.operate.rollout_steps import steps_of
 from graped.operate.rollouts import Rollouts
@@ -35,6 +36,7 @@ class Operations:
         self._softly = Softly(house, self._pings)
         self._willing = Willing(house)
         self._rebooting = Rebooting(house)
+        self.recovering = Recovering(house)
         self.facts = FactsOf(house)
         self.identify = Identify(house)
         self.console = Console(house)

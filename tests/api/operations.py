@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from graped.engine import Engine
 from tests.api.looking import Evidence
+from tests.api.recovering import Recovering
 from tests.api.remote import Remote
 from tests.api.rolling import Rollouts
 from tests.api.saying import Console, Facts, Identify
@@ -16,6 +17,7 @@ class Operations:
     def __init__(self, engine: Engine) -> None:
         self.engine = engine
         self.evidence = Evidence(engine)
+        self.recovering = Recovering(engine)
         self.facts = Facts(engine)
         self.identify = Identify(engine)
         self.console = Console(engine)
