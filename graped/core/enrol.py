@@ -5,7 +5,8 @@
 | clearing | it is off                                | waiting                                                   |
 | waiting  | its turn: all are off or explained       | rising; is asked on                                       |
 | rising   | it is on                                 | watched                                                   |
-| watched  | a MAC address that is not explained      | settling                                                  |
+| watched  | a MAC address that is not explained asks | settling                                                  |
+|          | ``timeout_s`` over, only traffic heard   | as settled                                                |
 |          | nothing for ``timeout_s``                | empty; where the meter tells of a current, silent         |
 | settling | ``settle_s`` over, one MAC address       | kept, moved or found, by whose it is in the configuration |
 |          | ``settle_s`` over, several               | strange                                                   |
@@ -164,6 +165,10 @@ class _Turn:
         if mac in self.enrolment.elsewhere or mac in place.others or (elsewhere and owner is None):
             self._expected(mac)
             return
+        if not event.dhcp and mac != place.known:
+            if mac not in place.traffic:
+                self.set(slot, traffic=(*place.traffic, mac)[:MACS_AT_MOST])
+            return
         if mac not in place.macs:
             self.set(slot, macs=(*place.macs, mac)[:MACS_AT_MOST])
         if place.step is Step.WATCHED:
@@ -247,6 +252,9 @@ class _Turn:
 
     def _conclude(self, slot: SlotId) -> None:
         place = self.places[slot]
+        if not place.macs:
+            place = replace(place, macs=place.traffic)
+            self.set(slot, macs=place.traffic)
         if len(place.macs) > 1:
             self.judge(slot, Verdict.STRANGE, "several MAC addresses at once")
         elif not place.macs:

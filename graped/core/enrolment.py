@@ -73,6 +73,7 @@ class Place:
     off_at: float = 0.0  # since when it was off before that
     first_at: float | None = None  # when the first MAC address was heard
     macs: tuple[str, ...] = ()  # that can only be from here
+    traffic: tuple[str, ...] = ()  # the same, but they asked for no address: a weak sign
     others: tuple[str, ...] = ()  # heard meanwhile, and expected elsewhere
     draws: bool | None = None  # whether it draws current; None: no meter tells
     verdict: Verdict | None = None

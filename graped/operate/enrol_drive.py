@@ -31,7 +31,7 @@ from graped.work import Work
 LOOK_S: Final = 0.05
 LAND_S: Final = 1.0  # a byte that is on its way when all is broken off
 ASKING_S: Final = 30.0  # for the loop to take a power job: it waits for no hardware
-METER_AFTER_S: Final = 3.0  # a reading before that may be of the inrush
+METER_AFTER_S: Final = 2.0  # after a slot was switched: an earlier reading may be of the inrush, or of before
 SUPPLY_V: Final = 12.0  # of a stack
 DRAWS_PART: Final = 0.25  # of what the node is expected to draw
 
@@ -80,7 +80,7 @@ class Drive:
         self._seen: dict[SlotId, bool] = {
             slot: now.observed is not Power.OFF for slot, now in engine.state.slots.items()
         }
-        self._before: dict[SlotId, int] = {}  # mA of the stack before the slot came on
+        self._idle_ma: dict[int, int] = {}  # of a stack with all slots off
 
     def run(self, work: Work) -> Enrolment:
         """Look at every slot. Raises: Cancelled; then nothing more is switched."""
@@ -167,18 +167,21 @@ class Drive:
     def _drew(self, now: float) -> Iterator[Drew]:
         """Tell whether the slot that is looked at draws current: only where nothing else in its stack is on."""
         state = self._engine.state
-        for slot, place in self.enrolment.places.items():
-            if place.step not in UNEXPLAINED or place.draws is not None or place.on_at is None:
+        for key, stack in state.stacks.items():
+            reading = stack.meters.get(MeterKind.CURRENT)
+            on = [slot for slot, seen in state.slots.items() if slot.stack == key and seen.observed is not Power.OFF]
+            moved = max((seen.since or 0.0 for slot, seen in state.slots.items() if slot.stack == key), default=0.0)
+            if reading is None or reading.at < moved + METER_AFTER_S:
                 continue
-            others = [
-                one for one, seen in state.slots.items()
-                if one.stack == slot.stack and one != slot and seen.observed is not Power.OFF
-            ]  # fmt: skip
-            reading = state.stacks[slot.stack].meters.get(MeterKind.CURRENT)
-            if others or reading is None or slot not in self._before or reading.at < place.on_at + METER_AFTER_S:
+            if not on:
+                self._idle_ma[key] = reading.value
                 continue
-            expected_ma = state.config.watts_of(slot) / SUPPLY_V * 1000
-            yield Drew(slot=slot, draws=reading.value - self._before[slot] >= DRAWS_PART * expected_ma, at=now)
+            place = self.enrolment.places.get(on[0])
+            if len(on) > 1 or place is None or place.step not in UNEXPLAINED or place.draws is not None:
+                continue
+            if key in self._idle_ma:
+                expected_ma = state.config.watts_of(on[0]) / SUPPLY_V * 1000
+                yield Drew(slot=on[0], draws=reading.value - self._idle_ma[key] >= DRAWS_PART * expected_ma, at=now)
 
     # --- what is done -----------------------------------------------------------------------------------
 
@@ -195,11 +198,6 @@ class Drive:
                 self._ask(Switch(slots=(slot,), on=switch.on))
 
     def _begin(self, switch: Switch) -> int:
-        if switch.on:
-            for slot in switch.slots:
-                reading = self._engine.state.stacks[slot.stack].meters.get(MeterKind.CURRENT)
-                if reading is not None:
-                    self._before[slot] = reading.value
         verb = Verb.ON if switch.on else Verb.OFF
         asking = self._engine.ask_power(verb, switch.slots, by=self._by)
         return asyncio.run_coroutine_threadsafe(asking, self._loop).result(ASKING_S).id

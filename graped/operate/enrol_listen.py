@@ -29,6 +29,7 @@ class Interface:
         self._name = name
         self._wire: Wire | None = Wire(name)
         self._next = 0.0
+        self._first = True
 
     def heard(self, now: float) -> Iterator[Heard]:
         """Give what was heard since the last look."""
@@ -47,8 +48,9 @@ class Interface:
             except OSError as error:
                 log.warning("who sent something on %s cannot be told: %s", self._name, error)
                 return
+            first, self._first = self._first, False
             for mac, ago_s in there.items():
-                if ago_s <= 2 * TRAFFIC_S:
+                if first or ago_s <= 2 * TRAFFIC_S:
                     yield Heard(mac=mac, at=now - ago_s, dhcp=False)
 
     def close(self) -> None:

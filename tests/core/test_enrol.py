@@ -260,3 +260,34 @@ def test_a_running_node_that_asks_again_is_not_taken_for_the_slot() -> None:
     rack.coming.append((rack.now + 1, Heard(mac=board(1).mac, at=rack.now + 1)))
     ended = rack.run(enrolment, asked)
     assert [ended.places[slot].verdict for slot in (A, B)] == [Verdict.SKIPPED, Verdict.FOUND]
+
+
+def test_traffic_is_a_weak_sign_and_counts_when_nobody_asked_for_an_address() -> None:
+    rack = one({B: board(2)})
+    enrolment, asked = start(rack, (A, B, C))
+    still = "dc:a6:32:00:00:0a"  # has a fixed address
+    for again in range(1, 40):
+        rack.coming.append((rack.now + again, Heard(mac=still, at=rack.now + again, dhcp=False)))
+    laptop = rack.now + LIMITS.timeout_s + 4  # while the second slot is looked at, whose board asks
+    rack.coming.append((laptop, Heard(mac="02:00:00:00:00:55", at=laptop, dhcp=False)))
+    ended = rack.run(enrolment, asked)
+    assert [ended.places[slot].mac for slot in (A, B, C)] == [still, board(2).mac, None]
+
+
+def test_where_something_unknown_runs_traffic_does_not_count() -> None:
+    rack = one({B: board(2)}, on={A})
+    enrolment, asked = start(rack, (B, C), consent=frozenset())
+    for again in range(1, 80):
+        rack.coming.append((rack.now + again, Heard(mac="02:00:00:00:00:55", at=rack.now + again, dhcp=False)))
+    ended = rack.run(enrolment, asked)
+    assert [ended.places[slot].verdict for slot in (B, C)] == [Verdict.FOUND, Verdict.EMPTY]
+
+
+def test_a_known_board_is_kept_by_its_traffic_at_once() -> None:
+    rack = one({}, known={A: board(1).mac})
+    enrolment, asked = start(rack, (A,))
+    rack.coming.append((rack.now + 4, Heard(mac=board(1).mac, at=rack.now + 4, dhcp=False)))
+    began = rack.now
+    ended = rack.run(enrolment, asked)
+    assert ended.places[A].verdict is Verdict.KEPT
+    assert rack.now - began < 10
