@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from graped.core.jobs import Outcome, Result, Step
 from graped.model import Power, SlotId, StackCondition, Verb
@@ -497,3 +499,31 @@ def test_what_is_to_come_on_waits_while_power_on_is_held_and_cuts_go_on(world: W
     assert world.result(on, B) is Result.DONE
     assert [kind for kind in world.kinds() if kind.startswith("power.")][:1] == ["power.held"]
     assert "power.released" in world.kinds()
+
+
+# --- asked again and again -------------------------------------------------------------------------------------
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.0, 9.0), st.sampled_from([Verb.OFF, Verb.CYCLE])), max_size=12),
+    st.one_of(st.none(), st.floats(0.5, 30.0)),
+)
+def test_who_asks_again_and_again_only_ever_waits_for_the_first_deadlines(
+    asks: list[tuple[float, Verb]], silent_s: float | None
+) -> None:
+    """Guards that never let go and a system that never goes down; the guard's owner may die at some moment."""
+    world = World(
+        make_config((0,), guard_max_s=20.0, soft_off_max_s=10.0, cycle_off_s=1000.0), ports={0: byte(0, 2)}
+    )  # fmt: skip
+    world.settle()
+    world.guard([A], [A], lease_s=100_000.0 if silent_s is None else silent_s)
+    began = world.now
+    world.ask(Verb.OFF, [A])
+    for pause_s, verb in asks:
+        world.run(pause_s)
+        if not world.ports[0].is_on(0):
+            break
+        world.ask(verb, [A])
+    world.run(max(0.0, began + 30.0 + 1.0 - world.now))
+    assert not world.ports[0].is_on(0)
+    assert world.sent[0].at - began <= 31.0
