@@ -12,7 +12,7 @@ from graped.core.events import BootFact, BootSeen, StageSeen
 from graped.model import SlotId, Stage
 from graped.netboot.dhcp import log
 from graped.netboot.plan import NetPlan, NodePlan
-from graped.provision.sightings import DENIED_AT_MOST, Denied, Sightings, Stranger
+from graped.provision.sightings import DENIED_AT_MOST, Denied, MacHeard, Sightings, Stranger
 
 A = SlotId(0, 0)
 MAC, IP = "b8:27:eb:00:00:01", IPv4Address("10.77.0.10")
@@ -121,3 +121,17 @@ def test_a_folder_that_is_asked_for_is_no_trouble_and_a_client_cannot_flood_the_
     assert told(sightings, log.FileDenied(path=f"{FOLDER}/overlays", why="Is a directory"), None) == []
     asked = [log.FileDenied(path=f"/x/{number}", why="Permission denied") for number in range(2 * DENIED_AT_MOST)]
     assert sum(len(told(sightings, one, None)) for one in asked) == DENIED_AT_MOST
+
+
+def test_whoever_asks_is_heard_known_or_not_and_a_folder_tells_a_serial(sightings: Sightings) -> None:
+    stranger = "dc:a6:32:00:00:09"
+    asked = log.Discover(mac=stranger, vendor=ROM, refused="ignored")
+    assert sightings.heard(asked) == MacHeard(mac=stranger, vendor=ROM)
+    assert sightings.heard(log.Request(mac=MAC, ip=IP)) == MacHeard(mac=MAC)
+    model = log.ModelSeen(mac=MAC, model=Model.PI4, serial=None)
+    assert sightings.heard(model) == MacHeard(mac=MAC, model=Model.PI4, asked=False)
+    folder = f"{FOLDER}/tftp/{MAC.replace(':', '-')}"
+    first = log.FileMissing(ip=IP, path=f"{folder}/1000beef/start4.elf")
+    assert sightings.heard(first) == MacHeard(mac=MAC, serial="1000beef", asked=False)
+    assert sightings.heard(log.FileSent(ip=IP, path=f"{folder}/start4.elf")) is None
+    assert sightings.heard(log.FileSent(ip=IPv4Address("10.77.0.99"), path=f"{folder}/1000beef/x")) is None
