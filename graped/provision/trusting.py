@@ -106,8 +106,9 @@ class Trusting:
         there = replace(at, user=user, host_keys=(shown.key,))
         leave_keys(there, self._keys.cluster_key(), ours, user=at.user, password=password)
         if self._keys.pin(at.name, (shown.key,)):
-            told = {"fingerprint": shown.fingerprint, "user": user}
-            text = f"{at.name} is trusted: {shown.fingerprint}"
+            before = fingerprint_of(at.host_keys[0]) if at.host_keys else ""
+            told = {"fingerprint": shown.fingerprint, "before": before, "user": user}
+            text = f"{at.name} is trusted: {shown.fingerprint}" + (f", and no more: {before}" if before else "")
             tell = partial(self._journal.append, "node.trusted", text, node=at.name, fields=told)
             self._loop.call_soon_threadsafe(tell)  # the journal belongs to the loop's thread
         self._pinned()

@@ -19,7 +19,7 @@ from graped.config.types import Boot, Cluster, Config, Device, PowerPolicy, Ssh,
 from graped.core.events import ConfigChanged
 from graped.core.jobs import Outcome, Result
 from graped.core.state import SlotState
-from graped.errors import NotFound
+from graped.errors import HostKeyChanged, NotFound
 from graped.model import SlotId, Stage, Verb
 from graped.network.ssh_keys import KeyRing, fingerprint_of
 from graped.provision.access import Access
@@ -39,11 +39,13 @@ class Book:
     """A journal on paper."""
 
     lines: list[str] = field(default_factory=list)
+    threads: set[int] = field(default_factory=set)  # that wrote
 
     def append(
         self, kind: str, message: str, *, node: str | None = None, fields: Mapping[str, object] | None = None
     ) -> object:
         self.lines.append(f"{kind}: {message}")
+        self.threads.add(threading.get_ident())
         return None
 
 
@@ -77,7 +79,7 @@ class World:
     @contextlib.contextmanager
     def answering(self, slot: SlotId, keys: str) -> Iterator[None]:
         """Run a node's SSH server with the host keys of that name; it lets the cluster's key in."""
-        room = self.folder / f"sshd-{slot.slot}"
+        room = self.folder / f"sshd-{slot.slot}-{keys}"
         room.mkdir()
         (room / "authorized").write_text(self.access.keys.cluster_public_key() + "\n")
         host = self.theirs.host_keys(keys) / "ssh_host_ed25519_key"
@@ -186,6 +188,56 @@ def test_somebody_else_with_the_address_is_never_up(play: Play) -> None:
             await world.power(Verb.ON, C)
             await world.until(lambda: "not the pinned one" in world.slot(C).stage_reason)
             assert world.slot(C).stage is Stage.POWERED
+            world.access.changed_keys.met(C, world.theirs.public_keys("stranger")[0])  # somebody else meets him, too
+            await asyncio.sleep(0.1)
+        pinned, shown = (fingerprint_of(world.theirs.public_keys(name)[0]) for name in ("c", "stranger"))
+        (line,) = world.book.lines
+        assert line.startswith("node.host_key_changed: worker-0-2: its host key is not the pinned one")
+        assert pinned in line
+        assert shown in line
+        assert "grapecli node trust worker-0-2" in line
+
+    play(story)
+
+
+def test_a_key_is_accepted_and_so_is_the_next_one_and_the_event_log_has_both(
+    play: Play, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is written on a node is ``let_in``'s own matter; its home is that of this user, so it is not done here."""
+    monkeypatch.setattr("graped.network.trust.let_in", lambda *_, **__: False)
+    me = getpass.getuser()
+
+    async def story(world: World) -> None:
+        for name in ("a", "anew"):
+            world_keys(world, name)
+        old, new = (fingerprint_of(world.theirs.public_keys(name)[0]) for name in ("a", "anew"))
+        await world.power(Verb.ON, A)
+        with world.answering(A, "a"):
+            (shown,) = await world.access.look((A,), me)
+            assert (shown.state, shown.fingerprint, shown.lets_us_in) == ("new", old, True)
+            chore = world.access.trust({A: old}, user=me, password=None, by=ME)
+            assert (await world.ended(chore.id)).outcome is Outcome.DONE
+            await world.until(lambda: world.slot(A).stage is Stage.UP)
+            assert (await world.access.ssh(A, prove=True)).trusted
+        with world.answering(A, "anew"):
+            with pytest.raises(HostKeyChanged) as refused:
+                await world.access.ssh(A, prove=True)
+            assert old in refused.value.detail
+            assert new in refused.value.detail
+            assert "grapecli node trust worker-0-0" in refused.value.hint
+            (shown,) = await world.access.look((A,), me)
+            assert (shown.state, shown.fingerprint, shown.pinned) == ("changed", new, old)
+            wrong = world.access.trust({A: old}, user=me, password=None, by=ME)
+            assert (await world.ended(wrong.id)).outcome is Outcome.FAILED, "not the key that was accepted"
+            chore = world.access.trust({A: new}, user=me, password=None, by=ME)
+            assert (await world.ended(chore.id)).outcome is Outcome.DONE
+            assert (await world.access.ssh(A, prove=True)).fingerprint == new
+        await world.until(lambda: len(world.book.lines) == 3)
+        assert [line.split(":")[0] for line in world.book.lines] == [
+            "node.trusted", "node.host_key_changed", "node.trusted",
+        ]  # fmt: skip
+        assert world.book.lines[2].endswith(f"{new}, and no more: {old}")
+        assert world.book.threads == {threading.get_ident()}, "the journal belongs to the loop's thread"
 
     play(story)
 

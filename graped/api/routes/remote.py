@@ -33,8 +33,8 @@ Mode = Annotated[str, Query(pattern=r"^0?[0-7]{3}$", description="Its permission
 
 _RAW = {
     "requestBody": {
-        "required": True,
-        "description": "The file, of any length below the limit.",
+        "required": False,
+        "description": "The file, of any length below the limit; nothing is an empty file.",
         "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
     }
 }

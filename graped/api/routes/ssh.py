@@ -15,6 +15,7 @@ from graped.api.params import Flag
 from graped.api.peer import who
 from graped.api.routes.context import BackendOf, topic
 from graped.api.routes.long_work import ACCEPTED, accepted, whole
+from graped.errors import UnknownNode
 
 router = topic("ssh")
 
@@ -52,11 +53,17 @@ async def remove_key(request: Request, backend: BackendOf, name: KeyName) -> Res
 
 
 @router.post(
-    "/v1/keys/{name}/install", status_code=202, response_model=types.Job, responses=ACCEPTED | errors(404, body=True)
+    "/v1/keys/{name}/install",
+    status_code=202,
+    response_model=types.Job,
+    responses=ACCEPTED | errors(404, 409, body=True),
 )
 async def install_key(request: Request, backend: BackendOf, name: KeyName, body: KeyInstall) -> Response:
     """Have running nodes accept a key: graped logs in with the key of the cluster and adds it where it is missing."""
-    slots = targets(backend.state, body.nodes)
+    try:
+        slots = targets(backend.state, body.nodes)
+    except UnknownNode as error:  # 404 is for a key that there is none of
+        raise UnknownNode(error.detail, hint=error.hint, status=422) from None
     return accepted(backend, await backend.access.install_client_key(name, slots, by=who(request.scope)))
 
 
