@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from grapecli import times, waves, working
-from grapecli.frame import Command, nodes_argument, pass_session
+from grapecli.frame import Command, join, nodes_argument, pass_session
 from grapecli.images import complete_images
 from graped.terminal import table
 from graped.terminal.session import Session
@@ -59,9 +59,8 @@ def rollout(
     After a restart of graped nothing goes on by itself: --resume does, and looks first at each node in the middle.
     """
     if resume is not None:
-        if image or nodeset:
-            raise click.UsageError("--resume goes on with what was asked for then: name no image and no nodes.")
-        return _resume(session, resume, dry_run=dry_run, yes=yes, wait=wait, timeout=timeout)
+        found = _unfinished(session, resume, image, nodeset)
+        return _resume(session, found, dry_run=dry_run, yes=yes, wait=wait, timeout=timeout)
     if not image or not nodeset:
         raise click.UsageError("Name an image and nodes: grapecli image rollout IMAGE NODESET.")
     body: Json = {
@@ -103,21 +102,31 @@ def rollouts(session: Session, number: int | None) -> None:
     session.print("\n".join(table.lines(header, rows, session.paint(), right="r")))
 
 
-def _resume(session: Session, which: str, *, dry_run: bool, yes: bool, wait: bool, timeout: float | None) -> int:
-    """Go on with one, after asking as at its beginning."""
+def _unfinished(session: Session, which: str, image: str | None, nodeset: tuple[str, ...]) -> Json:
+    """Find what is to go on: by its id, else the last one; what is named besides has to be what was asked for then."""
     if which != "last" and not which.isdecimal():
         raise click.UsageError(f"--resume takes the id of a rollout, not {which!r}.")
     client = session.client()
+    known = client.get("/v1/rollouts") if which == "last" else [client.get(f"/v1/rollouts/{which}")]
     if which == "last":
-        known = [one for one in client.get("/v1/rollouts") if one["status"] in ("interrupted", "cancelled")]
-        if not known:
-            raise click.UsageError("No rollout was interrupted or cancelled: grapecli image rollouts")
-        found = known[-1]
-    else:
-        found = client.get(f"/v1/rollouts/{which}")
+        known = [one for one in known if one["status"] in ("interrupted", "cancelled")]
+    if image:
+        known = [one for one in known if image in (one["image"], str(one["image"]).partition("@")[0])]
+    if nodeset:
+        names = sorted(client.get("/v1/nodeset", nodes=join(nodeset))["names"])
+        known = [one for one in known if sorted(node["name"] for node in one["nodes"]) == names]
+    if not known:
+        like = " of this image and these nodes" if image or nodeset else ""
+        raise click.UsageError(f"No rollout{like} was interrupted or cancelled: grapecli image rollouts")
+    found: Json = known[-1]
+    return found
+
+
+def _resume(session: Session, found: Json, *, dry_run: bool, yes: bool, wait: bool, timeout: float | None) -> int:
+    """Go on with one, after asking as at its beginning."""
     if dry_run:
         session.print_json(found) if session.json else session.print(waves.told(session, found))
         return 0
     waves.ask_to_resume(session, found, yes=yes)
-    job = client.post(f"/v1/rollouts/{found['id']}/resume", {})
+    job = session.client().post(f"/v1/rollouts/{found['id']}/resume", {})
     return waves.see(session, job, wait=wait, timeout=timeout)

@@ -34,7 +34,7 @@ SHOWN = {
 def health_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add what a node has to pass."""
     for option in (
-        click.option("--health-timeout", type=span, default="60", show_default=True, metavar="S",
+        click.option("--health-timeout", type=span, default="30", show_default=True, metavar="S",
                      help="How long the health command may take to pass; it is tried again until then."),
         click.option("--health", default="", metavar="CMD", help="A command that has to end well on each node."),
     ):  # fmt: skip

@@ -63,7 +63,7 @@ class Orders:
     wave: int = 1
     failures: int = 1
     health: str = ""
-    health_s: float = 60.0
+    health_s: float = 30.0
     when_off: WhenOff = WhenOff.SKIP
 
 

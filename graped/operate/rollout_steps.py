@@ -19,7 +19,7 @@ from graped.core.jobs import Job, Result
 from graped.core.lateness import patience_s
 from graped.core.rollout_types import Action, Ended, Found, Node, Rollout, Step, WhenOff
 from graped.core.state import State
-from graped.errors import GrapeError, NetbootOff
+from graped.errors import CommandFailed, GrapeError, NetbootOff
 from graped.model import Power, SlotId, Stage, Verb
 from graped.netboot.roots.records import RootRecord
 from graped.network.ssh_client import connect
@@ -36,7 +36,12 @@ ASK_S: Final = 15.0
 HEALTH_PAUSE_S: Final = 2.0  # between two tries of the health command
 SLACK_S: Final = 60.0  # beyond all deadlines of a boot together
 UNSEEN_S: Final = 30.0  # after a restart of graped: so long is waited for any sign of a node that is on
+RESTARTS: Final = 2  # one that starts again by itself so often in one boot does not come up
+LINES, MOST = 3, 400  # of what a health command said: lines, and characters in all
+ANY_CODE: Final = frozenset(range(-1, 256))
 _POLL_S: Final = 5.0
+_PAST_FILES: Final = frozenset({Stage.KERNEL, Stage.ROOT})
+_FIRST_SIGNS: Final = frozenset({Stage.DHCP, Stage.TFTP})
 NO_MARK: Final = "is up; nobody could log in to compare its boot id"
 # A new boot has another id; a machine that shares its kernel with others (a container) has another init at least.
 BOOT_MARK: Final = "cat /proc/sys/kernel/random/boot_id /proc/1/stat"
@@ -217,15 +222,18 @@ class Steps:
         """
         began = self._clock.monotonic()
         state = self._engine.state
-        limit = _boot_max_s(state, slot)
+        limit, restarts, last = _boot_max_s(state, slot), 0, state.slots[slot].stage
         while True:
             now = state.slots[slot]
+            restarts, last = restarts + (last in _PAST_FILES and now.stage in _FIRST_SIGNS), now.stage
             if now.observed is Power.OFF:
                 return "it is off"
             if slot not in state.watched or now.stage is Stage.UP:
                 return ""
             if now.late:
                 return f"late in {now.stage}: {now.late}"
+            if restarts >= RESTARTS:
+                return f"started again by itself {restarts} times before it was up"
             waited = self._clock.monotonic() - began
             if waited >= limit or (now.stage is None and unseen_s is not None and waited >= unseen_s):
                 return f"not up after {waited:.0f} s, {f'in stage {now.stage}' if now.stage else now.stage_reason}"
@@ -249,7 +257,12 @@ def steps_of(house: House) -> Steps:
     def run(slot: SlotId, command: str, timeout_s: float) -> str:
         at = house.access.endpoint(slot)
         with connect(at, house.access.keys.cluster_key(), timeout_s=LOGIN_S) as session:
-            return session.run(command, timeout_s=timeout_s).stdout
+            said = session.run(command, timeout_s=timeout_s, expect=ANY_CODE)
+        if said.code == 0:
+            return said.stdout
+        lines = [line.strip() for line in f"{said.stdout}\n{said.stderr}".splitlines() if line.strip()]
+        told = f": {' / '.join(lines[-LINES:])}" if lines else ""
+        raise CommandFailed(f"exit code {said.code}{told}"[:MOST], exit_code=said.code)
 
     return Steps(house.engine, run, moving, house.clock)
 

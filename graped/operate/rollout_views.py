@@ -5,7 +5,7 @@ from __future__ import annotations
 from graped.api import rollout_types as types
 from graped.api.folding import fold
 from graped.api.times import rfc3339
-from graped.core.rollout_types import Node, Rollout, Status
+from graped.core.rollout_types import TOGETHER, Node, Rollout, Status
 from graped.core.state import State
 from graped.model import SlotId
 
@@ -49,7 +49,15 @@ def _node(rollout: Rollout, node: Node, state: State) -> types.RolloutNode:
         name=name_of(state, node.slot),
         wave=node.wave + 1,
         step=node.step.value,
-        reason=node.reason,
+        reason=_waits_for(node, state) or node.reason,
         root=None if not rollout.orders.image else "new" if node.moved else "former",
         stage=now.stage.value if now and now.stage else None,
     )
+
+
+def _waits_for(node: Node, state: State) -> str:
+    """Say what its power job waits for: guards, soft-off, the queue."""
+    if node.step not in TOGETHER or node.slot not in state.claims:
+        return ""
+    task = state.jobs[state.claims[node.slot]].tasks[node.slot]
+    return task.reason or task.step.value

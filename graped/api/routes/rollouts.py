@@ -47,7 +47,7 @@ class RolloutRequest(BaseModel):
     canary: Few = 1
     wave: Some = 4
     health: Health = ""
-    health_s: Seconds = 60.0
+    health_s: Seconds = 30.0
     when_off: Literal["skip", "move"] = "skip"
 
     def orders(self) -> Orders:
@@ -67,7 +67,7 @@ class RebootRequest(BaseModel):
     rolling: Some | None = None
     failures: Some = 1
     health: Health = ""
-    health_s: Seconds = 60.0
+    health_s: Seconds = 30.0
 
     def orders(self) -> Orders:
         """Say it as the core does."""
