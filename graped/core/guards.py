@@ -116,7 +116,8 @@ def verdict(draft: Draft, job: Job, task: Task) -> str:
         return _told(task.holds)
     if task.until is None or draft.now < task.until:
         return ""
-    late = f"did not let go within {draft.config.power.guard_max_s:g} s"
+    asked = min((hold.since for hold in task.holds), default=task.until)
+    late = f"did not let go within {task.until - asked:g} s"
     names = [hold.guard for hold in task.holds if not hold.over]
     draft.log("guard.overdue", f"{draft.name(task.slot)}: guard {', '.join(names)} {late}",
               slot=task.slot, job=job.id, guards=names)  # fmt: skip

@@ -4,7 +4,7 @@
 |------------------------------------------------------|-------------|------------------------------------------------|
 | is under a hold (graped.core.recovery_hold)          | hold        | its patience anew when the hold is released    |
 | was looked at, and lives (.recovery_evidence)        | leave       | looked at again                                |
-| has mode ``off``, or shares its relay with others    | leave       |                                                |
+| has mode ``off`` (not told), or shares its relay     | leave       |                                                |
 | had its cycle cancelled by somebody                  | leave       | until it is well, or somebody switches it      |
 | is in trouble for less than ``patience_s``           | wait        | a Pi 3B whose boot ROM has halted: no patience |
 | cannot be told about, or nobody proves the way to it | wait        | looked at again                                |
@@ -102,7 +102,8 @@ def _hold(draft: Draft, book: Book, cast: Cast) -> dict[str, RecoveryHold]:
             continue
         del holds[key]
         draft.log("recovery.released", f"recovery goes on after {now - hold.since:.0f} s: {hold.reason}",
-                  step="released", why=hold.reason, evidence=f"{len(concerned)} in trouble still")  # fmt: skip
+                  step="released", where=key, why=hold.reason,
+                  evidence=f"{len(concerned)} in trouble still")  # fmt: skip
         for slot in concerned:
             book.put(slot, since=now, told="", step=RecoveryStep.WAIT, why="")
     if holds != before:
@@ -118,8 +119,9 @@ def _tell_hold(draft: Draft, cast: Cast, key: str, reason: str) -> None:
         f"{draft.name(slot)} {words}" for slot, words in cast.trouble.items() if key in (ALL, key_of(slot.stack))
     )
     where = "" if key == ALL else f" in {key}"
-    draft.log("recovery.held", f"nobody is recovered{where}: {reason}", step=RecoveryStep.HOLD.value, why=reason,
-              evidence=evidence, nodes=names, hint="Look at switches, cables, supplies; grapecli doctor")  # fmt: skip
+    draft.log("recovery.held", f"nobody is recovered{where}: {reason}", step=RecoveryStep.HOLD.value, where=key,
+              why=reason, evidence=evidence, nodes=names, hint="Switches, cables, supplies? grapecli doctor",
+              )  # fmt: skip
 
 
 def _call_off(draft: Draft, book: Book, key: str, reason: str) -> None:

@@ -38,7 +38,7 @@ class Case:
     def decide(self) -> set[SlotId]:
         """Take the step that is due; return who is looked at for it."""
         if self.mode is RecoveryMode.OFF:
-            self._set(RecoveryStep.LEAVE, "recovery is off for it")
+            self._set(RecoveryStep.LEAVE, "recovery is off for it", tell=False)
             return set()
         if self._cancelled() or self._shares_relay():
             return set()
@@ -128,7 +128,7 @@ class Case:
     def _quarantine(self) -> None:
         tried = f"{self.entry.trouble}; {times(self.entry.attempts, 'cycle')} brought nothing: {self._evidence()}"
         if self._may("goes into quarantine", RecoveryStep.QUARANTINE, tried):
-            reason = tried[:200]
+            reason = "".join(one if one.isprintable() else "?" for one in tried[:200])  # nodes say what they like
             self.book.put(self.slot, since=None, began=None, next_at=None, quarantine=reason)
             self.draft.effects.append(SaveQuarantine(slot=self.slot, reason=reason))
 

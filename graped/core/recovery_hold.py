@@ -3,9 +3,9 @@
 | held  | because                                                                      |
 |-------|------------------------------------------------------------------------------|
 | all   | a fault of our own DHCP, TFTP, NFS or interface; nothing may be switched on  |
-| all   | more than ``mass_fraction`` of all nodes came into trouble within the window |
-| all   | several nodes should run, none is up and none boots: nobody to compare with  |
 | stack | more than ``mass_fraction`` of its nodes came into trouble within the window |
+| all   | the same of all nodes: one stack that is held for itself is left out         |
+| all   | several nodes should run, none is up and none boots: nobody to compare with  |
 
 A hold is told when it keeps a node from being recovered, and once; its end once, too. It ends ``patience_s`` after its
 cause, or when nobody is in trouble any more; who is in trouble then has its patience from there. One node alone is
@@ -18,7 +18,7 @@ only node that should run has nobody, and does without.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Final
 
@@ -58,7 +58,7 @@ def causes(
     """Say which holds there have to be now, and why. ``holds``: those that there are."""
     if ours := _ours(draft):
         return {ALL: ours}
-    found = dict(_masses(draft, cast, entries))
+    found = _masses(draft, cast, entries)
     everybody = sum(map(len, cast.up.values())) + sum(cast.booting.values())
     if ALL not in found and not everybody and cast.wanted >= _LEAST:
         found[ALL] = f"none of {cast.wanted} nodes is up: nothing proves that the way to them is sound"
@@ -69,24 +69,33 @@ def causes(
     return found
 
 
-def _masses(draft: Draft, cast: Cast, entries: Mapping[SlotId, Recovery]) -> Iterator[tuple[str, str]]:
-    """Find the stacks of which many came into trouble together, and whether all did."""
-    began: dict[str, list[float]] = {}
+def _masses(draft: Draft, cast: Cast, entries: Mapping[SlotId, Recovery]) -> dict[str, str]:
+    """Find the stacks of which many came into trouble together, and whether all did.
+
+    What is wrong with one stack says nothing of the others: these are judged without it.
+    """
+    began: dict[int, list[float]] = {}
     for slot in cast.trouble:
         entry = entries[slot]
         if entry.began is not None and not entry.attempts:
-            for key in (ALL, key_of(slot.stack)):
-                began.setdefault(key, []).append(entry.began)
-    others = {ALL: 0}
-    for stack in cast.up.keys() | cast.booting.keys():
-        others[key_of(stack)] = len(cast.up.get(stack, ())) + cast.booting.get(stack, 0)
-        others[ALL] += others[key_of(stack)]
-    policy = draft.config.recovery
-    for key, times in began.items():
-        rest = others.get(key, 0)
-        if count := _together(times, rest, policy.mass_fraction, policy.mass_window_s):
-            where = "" if key == ALL else f" of {key}"
-            yield key, f"{count} of {count + rest} nodes{where} came into trouble together"
+            began.setdefault(slot.stack, []).append(entry.began)
+    well = {
+        stack: len(cast.up.get(stack, ())) + cast.booting.get(stack, 0)
+        for stack in cast.up.keys() | cast.booting.keys() | began.keys()
+    }
+    policy, found = draft.config.recovery, {}
+    massed = set()
+    for stack, times in sorted(began.items()):
+        if count := _together(times, well[stack], policy.mass_fraction, policy.mass_window_s):
+            massed.add(stack)
+            reason = f"{count} of {count + well[stack]} nodes of stack {stack} came into trouble together"
+            found[key_of(stack)] = reason
+    rest = well.keys() - massed if len(massed) == 1 else well.keys()
+    times = [at for stack in rest for at in began.get(stack, ())]
+    others = sum(well[stack] for stack in rest)
+    if count := _together(times, others, policy.mass_fraction, policy.mass_window_s):
+        found[ALL] = f"{count} of {count + others} nodes came into trouble together"
+    return found
 
 
 def _ours(draft: Draft) -> str:

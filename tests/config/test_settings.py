@@ -72,7 +72,7 @@ def test_the_file_says_whose_it_is_and_a_second_time_nothing_is_written(tmp_path
     assert file.stat().st_ino == before
 
 
-@pytest.mark.parametrize("keys", [{"image": "../etc"}, {"strategy": "overlai"}, {"mac": MAC}, {"quarantine": "x"}])
+@pytest.mark.parametrize("keys", [{"image": "../etc"}, {"strategy": "overlai"}, {"mac": MAC}, {"quarantine": "x\ny"}])
 def test_a_value_that_is_not_good_changes_nothing_for_any_node(tmp_path: Path, keys: dict[str, str | None]) -> None:
     settings.set_device(tmp_path, NODE, {"image": "new"})
     with pytest.raises(ConfigError):

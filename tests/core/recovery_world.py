@@ -158,7 +158,7 @@ class Farm(World):
             self.nodes[slot] = Node(nature)
             self.stage(slot, Stage.UP, "SSH", initial=True)
             self._live(slot)
-            self.at(1.0 + 0.37 * len(self.nodes), lambda slot=slot: self._probe(slot))  # type: ignore[misc]
+            self.at(1.0 + 1.23 * len(self.nodes), lambda slot=slot: self._probe(slot))  # type: ignore[misc]
 
     # --- the way, and what is down --------------------------------------------------------------------------------
 
