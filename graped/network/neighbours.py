@@ -52,7 +52,7 @@ class Port:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """All that was known at one moment; ``down``: our interfaces that are set up and have nobody at the other end."""
+    """All that was known at one moment; ``down``: our interfaces that are not up, or have nobody at the other end."""
 
     neighbours: Mapping[IPv4Address, Neighbour] = field(default_factory=dict)
     ports: Mapping[str, Port] = field(default_factory=dict)  # by MAC
@@ -80,7 +80,7 @@ def surroundings() -> Surroundings:
             and not message["state"] & FDB_STATIC
         }
         down = frozenset(
-            names[index] for index, one in links.items() if one["flags"] & IFF_UP and not carriers[index]
+            names[index] for index, one in links.items() if not (one["flags"] & IFF_UP and carriers[index])
         )  # fmt: skip
     return Surroundings(neighbours={one.address: one for one in found}, ports=ports, down=down)
 

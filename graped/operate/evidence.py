@@ -139,8 +139,11 @@ class Evidence:
             return EvidenceSeen(slot=slot, at=now, text="it has no address")
         address = IPv4Address(at.address)
         rtt = None if answers is None else answers.get(address)
+        alive = rtt is not None or met.ssh is not SshSeen.NONE
+        if not alive and (lost := our_own(address, around, ours)):
+            return EvidenceSeen(slot=slot, at=now, text=f"nothing can be told: our own link {lost} is down")
+        link, link_text = link_of(address, around, alive=alive)
         pinged = None if answers is None else rtt is not None
-        link, link_text = link_of(address, around, alive=bool(pinged) or met.ssh is not SshSeen.NONE, ours=ours)
         ping_text = "no ping is allowed here" if pinged is None else "ping stays silent"
         if rtt is not None:
             ping_text = f"ping answers in {1000 * rtt:.1f} ms"
@@ -151,16 +154,20 @@ class Evidence:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
 
-def link_of(address: IPv4Address, around: Surroundings, *, alive: bool, ours: str | None) -> tuple[bool | None, str]:
+def our_own(address: IPv4Address, around: Surroundings, ours: str | None) -> str:
+    """Name the interface of ours that leads to a node and is down: then nobody there can be blamed. "" none. Pure."""
+    known = around.neighbours.get(address)
+    interface = ours if known is None else known.interface
+    return interface if interface is not None and interface in around.down else ""
+
+
+def link_of(address: IPv4Address, around: Surroundings, *, alive: bool) -> tuple[bool | None, str]:
     """Tell whether a node has a link, and say by what. Pure.
 
-    A node beyond a router has no entry, and the kernel believes for half a minute what it heard last. Where our own
-    link is down nothing can be told of a node's.
+    A node beyond a router has no entry, and the kernel believes for half a minute what it heard last.
     """
     if alive:
         return True, "link up"
-    if ours is not None and ours in around.down:
-        return None, f"our own link {ours} is down"
     known = around.neighbours.get(address)
     if known is None:
         return None, ""

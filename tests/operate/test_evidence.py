@@ -12,8 +12,6 @@ from ipaddress import IPv4Address
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from graped.core.effects import LookAtNode
 from graped.core.events import EvidenceSeen, SshSeen
@@ -23,7 +21,7 @@ from graped.network.neighbours import Arp, Neighbour, Surroundings
 from graped.network.ssh_client import Endpoint
 from graped.network.ssh_keys import KeyRing
 from graped.network.ssh_probe import Found, Probe
-from graped.operate.evidence import Evidence, Met, judged, link_of, meet_by_ssh
+from graped.operate.evidence import Evidence, Met, judged, link_of, meet_by_ssh, our_own
 from graped.operate.pinging import Pings
 from tests.network.sshd import free_port, server
 from tests.operate.yard import NOWHERE, A, B, C, Yard, address, machine, play, running
@@ -52,19 +50,24 @@ def around(arp: Arp | None = None, *down: str) -> Surroundings:
         (around(Arp.ASKED), False, False),
         (around(Arp.SILENT), False, False),
         (around(), False, None),
-        (around(Arp.SILENT, "eth1"), False, None),  # our own cable is out
-        (around(Arp.SILENT, "eth0"), False, False),  # that is not where the nodes are
     ],
 )
 def test_a_link(seen: Surroundings, alive: bool, link: bool | None) -> None:
-    assert link_of(NODE, seen, alive=alive, ours="eth1")[0] is link
+    assert link_of(NODE, seen, alive=alive)[0] is link
 
 
-@given(st.sampled_from([None, *Arp]), st.booleans())
-def test_where_our_own_link_is_down_no_node_is_to_blame(arp: Arp | None, alive: bool) -> None:
-    found, text = link_of(NODE, around(arp, "eth1"), alive=alive, ours="eth1")
-    assert found is not False
-    assert alive or "our own link" in text
+@pytest.mark.parametrize(
+    ("seen", "ours", "lost"),
+    [
+        (around(Arp.SILENT, "eth1"), None, "eth1"),  # the way to it is known by its entry
+        (around(None, "eth1"), "eth1", "eth1"),
+        (around(None, "eth1"), None, ""),
+        (around(Arp.SILENT, "eth0"), "eth1", ""),
+        (around(Arp.SILENT), "eth1", ""),
+    ],
+)
+def test_our_own_link(seen: Surroundings, ours: str | None, lost: str) -> None:
+    assert our_own(NODE, seen, ours) == lost
 
 
 # --- SSH -----------------------------------------------------------------------------------------------------
@@ -164,8 +167,9 @@ WELL = Met(ssh=SshSeen.TRUSTED, command=True, text="SSH lets us in, a command en
 
 
 def looking(
-    folder: Path, pinged: Pinged, meet: Callable[[Endpoint, Path], Met], story: Callable[[Yard, Evidence], object]
-) -> None:
+    folder: Path, pinged: Pinged, meet: Callable[[Endpoint, Path], Met], story: Callable[[Yard, Evidence], object],
+    down: frozenset[str] = frozenset(),
+) -> None:  # fmt: skip
     async def begin(yard: Yard) -> None:
         silent = Surroundings(
             neighbours={
@@ -173,7 +177,8 @@ def looking(
                     address=IPv4Address(address(slot)), interface="eth1", mac="", arp=Arp.SILENT
                 )
                 for slot in (A, B, C)
-            }
+            },
+            down=down,
         )
         evidence = Evidence(yard.house, Pings(yard.engine.post, pinged), around=lambda: silent, meet=meet)
         with running(evidence.run):
@@ -251,6 +256,16 @@ def test_where_no_ping_is_allowed_that_rung_cannot_be_told(tmp_path: Path) -> No
         assert "ping" in yard.engine.state.faults
 
     looking(tmp_path, Pinged(forbidden=True), lambda at, key: GONE, story)
+
+
+def test_where_our_own_link_is_down_no_node_is_to_blame(tmp_path: Path) -> None:
+    async def story(yard: Yard, evidence: Evidence) -> None:
+        dead, alive = (await evidence.look([A, B])).values()
+        assert (dead.link, dead.ping, dead.ssh, dead.command) == (None, None, None, None)
+        assert dead.text == "nothing can be told: our own link eth1 is down"
+        assert (alive.link, alive.ping) == (True, True), "what answers answers"
+
+    looking(tmp_path, Pinged(B), lambda at, key: GONE, story, frozenset({"eth1"}))
 
 
 def test_one_that_hangs_costs_the_others_nothing_and_itself_its_bound(
