@@ -8,12 +8,16 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 from socket import AF_BRIDGE, AF_INET
 from typing import Any, Final
 
+from graped.network.arp import Own
+
 FDB_STATIC: Final = 0x40 | 0x80  # NUD_NOARP, NUD_PERMANENT: a port's own address. Source: linux/neighbour.h
 IFF_UP: Final = 0x1  # Source: netdevice(7)
+IFF_NOARP: Final = 0x80
+ARPHRD_ETHER: Final = 1  # Source: linux/if_arp.h
 
 
 class Arp(StrEnum):
@@ -57,6 +61,7 @@ class Surroundings:
     neighbours: Mapping[IPv4Address, Neighbour] = field(default_factory=dict)
     ports: Mapping[str, Port] = field(default_factory=dict)  # by MAC
     down: Collection[str] = frozenset()
+    own: Collection[Own] = ()  # our own addresses on Ethernet
 
 
 def surroundings() -> Surroundings:
@@ -66,6 +71,7 @@ def surroundings() -> Surroundings:
     with IPRoute() as netlink:
         links = {int(one["index"]): one for one in netlink.get_links()}
         names = {index: str(one.get_attr("IFLA_IFNAME")) for index, one in links.items()}
+        macs = {index: str(one.get_attr("IFLA_ADDRESS") or "") for index, one in links.items() if is_ethernet(one)}
         carriers = {index: one.get_attr("IFLA_CARRIER") == 1 for index, one in links.items()}
         found = [
             _neighbour(message, names)
@@ -82,7 +88,22 @@ def surroundings() -> Surroundings:
         down = frozenset(
             names[index] for index, one in links.items() if not (one["flags"] & IFF_UP and carriers[index])
         )  # fmt: skip
-    return Surroundings(neighbours={one.address: one for one in found}, ports=ports, down=down)
+        own = tuple(
+            Own(interface=names[message["index"]], mac=macs[message["index"]], address=_interface(message))
+            for message in netlink.get_addr(family=AF_INET)
+            if macs.get(message["index"])
+        )
+    return Surroundings(neighbours={one.address: one for one in found}, ports=ports, down=down, own=own)
+
+
+def _interface(message: Any) -> IPv4Interface:
+    # IFA_LOCAL is our own address also on point-to-point links, where IFA_ADDRESS is the other end's
+    return IPv4Interface((str(message.get_attr("IFA_LOCAL") or message.get_attr("IFA_ADDRESS")), message["prefixlen"]))
+
+
+def is_ethernet(link: Any) -> bool:
+    """Whether ARP is spoken on a link."""
+    return bool(link["ifi_type"] == ARPHRD_ETHER and not link["flags"] & IFF_NOARP)
 
 
 def _neighbour(message: Any, names: Mapping[int, str]) -> Neighbour:

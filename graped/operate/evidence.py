@@ -12,18 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, Protocol, TypeVar
 
 from graped.core.effects import LookAtNode
 from graped.core.events import EvidenceSeen, SshSeen
-from graped.errors import CommandFailed, CommandTimeout, SshDenied, SshError
 from graped.model import SlotId
-from graped.network.neighbours import Arp, Surroundings, surroundings
-from graped.network.ssh_client import Endpoint, connect
-from graped.network.ssh_probe import Found, Probe, probe
-from graped.operate.asking import words
+from graped.network.arp import Own, who_has
+from graped.network.neighbours import Surroundings, surroundings
+from graped.network.ssh_client import Endpoint
 from graped.operate.house import House
 from graped.operate.pinging import Answers, Pings
+from graped.operate.rungs import Met, link_of, meet_by_ssh, our_own
 
 T = TypeVar("T")
 
@@ -32,19 +31,26 @@ log = logging.getLogger("graped.evidence")
 AT_ONCE: Final = 48
 PING_S: Final = 1.2
 PING_TRIES: Final = 3
-PROBE_S: Final = 2.0
-LOGIN_S: Final = 1.5
-COMMAND_S: Final = 1.5  # in all at most 5 s
+ARP_S: Final = 0.9  # silent nodes are asked while their SSH ports are still waited for
 GATHER_S: Final = 0.05  # nodes that are asked for together share a ping
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Met:
-    """What came of SSH. ``text`` is for people."""
+class Asks(Protocol):
+    """What ``who_has`` is to this room."""
 
-    ssh: SshSeen
-    command: bool | None
-    text: str
+    def __call__(
+        self, addresses: Iterable[IPv4Address], own: Iterable[Own], *, timeout_s: float
+    ) -> Mapping[IPv4Address, bool | None]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Scene:
+    """What was seen of all nodes at once."""
+
+    answers: Answers | None  # None: no ping is allowed here
+    around: Surroundings
+    arps: Mapping[IPv4Address, bool | None]
+    ours: str | None  # the interface that leads to the nodes
 
 
 class Evidence:
@@ -56,11 +62,13 @@ class Evidence:
         pings: Pings,
         *,
         around: Callable[[], Surroundings] = surroundings,
+        arp: Asks = who_has,
         meet: Callable[[Endpoint, Path], Met] | None = None,
     ) -> None:
         self._house = house
         self._pings = pings
         self._around = around
+        self._arp = arp
         self._meet = meet or meet_by_ssh
         # Threads of their own: nodes that do not answer must not keep anything else in this daemon from its turn.
         self._threads = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="evidence")
@@ -85,23 +93,23 @@ class Evidence:
     async def look(self, slots: Iterable[SlotId]) -> Mapping[SlotId, EvidenceSeen]:
         """Look at nodes, all at once; takes some 5 s at most, and much less where they answer."""
         wanted = tuple(dict.fromkeys(slots))
-        places = await self._in_thread(lambda: {slot: self._house.access.endpoint(slot) for slot in wanted})
+        places = await asyncio.to_thread(lambda: {slot: self._house.access.endpoint(slot) for slot in wanted})
         met = [asyncio.ensure_future(self._met(places[slot])) for slot in wanted]
         try:
+            addresses = {IPv4Address(at.address) for at in places.values() if at.address}
             answers = await self._pings.ask(
-                {IPv4Address(at.address) for at in places.values() if at.address},
-                timeout_s=PING_S, tries=PING_TRIES, pause_s=PING_S / PING_TRIES,
+                addresses, timeout_s=PING_S, tries=PING_TRIES, pause_s=PING_S / PING_TRIES
             )  # fmt: skip
-            around = await self._in_thread(self._look_around)  # after the pings: they made the kernel ask by ARP
+            around = await asyncio.to_thread(self._look_around)  # after the pings: they made the kernel ask by ARP
+            silent = addresses if answers is None else {one for one in addresses if answers[one] is None}
+            arps = await asyncio.to_thread(lambda: self._arp(silent, around.own, timeout_s=ARP_S))
             found = await asyncio.gather(*met)
         finally:
             for one in met:
                 one.cancel()
         ours = self._house.state.config.netboot.interface
-        return {
-            slot: self._seen(slot, places[slot], ssh, answers, around, ours)
-            for slot, ssh in zip(wanted, found, strict=True)
-        }
+        scene = _Scene(answers=answers, around=around, arps=arps, ours=ours)
+        return {slot: self._seen(slot, places[slot], ssh, scene) for slot, ssh in zip(wanted, found, strict=True)}
 
     async def _tell(self, slots: tuple[SlotId, ...]) -> None:
         try:
@@ -125,25 +133,17 @@ class Evidence:
             log.warning("the kernel does not tell of neighbours: %s", error)
             return Surroundings()
 
-    def _seen(
-        self,
-        slot: SlotId,
-        at: Endpoint,
-        met: Met | None,
-        answers: Answers | None,
-        around: Surroundings,
-        ours: str | None,
-    ) -> EvidenceSeen:
+    def _seen(self, slot: SlotId, at: Endpoint, met: Met | None, scene: _Scene) -> EvidenceSeen:
         now = self._house.clock.monotonic()
         if met is None:
             return EvidenceSeen(slot=slot, at=now, text="it has no address")
         address = IPv4Address(at.address)
-        rtt = None if answers is None else answers.get(address)
+        rtt = None if scene.answers is None else scene.answers.get(address)
         alive = rtt is not None or met.ssh is not SshSeen.NONE
-        if not alive and (lost := our_own(address, around, ours)):
+        if not alive and (lost := our_own(address, scene.around, scene.ours)):
             return EvidenceSeen(slot=slot, at=now, text=f"nothing can be told: our own link {lost} is down")
-        link, link_text = link_of(address, around, alive=alive)
-        pinged = None if answers is None else rtt is not None
+        link, link_text = link_of(address, scene.around, scene.arps.get(address), alive=alive)
+        pinged = None if scene.answers is None else rtt is not None
         ping_text = "no ping is allowed here" if pinged is None else "ping stays silent"
         if rtt is not None:
             ping_text = f"ping answers in {1000 * rtt:.1f} ms"
@@ -152,66 +152,3 @@ class Evidence:
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-
-def our_own(address: IPv4Address, around: Surroundings, ours: str | None) -> str:
-    """Name the interface of ours that leads to a node and is down: then nobody there can be blamed. "" none. Pure."""
-    known = around.neighbours.get(address)
-    interface = ours if known is None else known.interface
-    return interface if interface is not None and interface in around.down else ""
-
-
-def link_of(address: IPv4Address, around: Surroundings, *, alive: bool) -> tuple[bool | None, str]:
-    """Tell whether a node has a link, and say by what. Pure.
-
-    A node beyond a router has no entry, and the kernel believes for half a minute what it heard last.
-    """
-    if alive:
-        return True, "link up"
-    known = around.neighbours.get(address)
-    if known is None:
-        return None, ""
-    match known.arp:
-        case Arp.ANSWERS | Arp.SEEN:
-            return None, "ARP answered a while ago"
-        case Arp.ASKED | Arp.SILENT:
-            return False, "no link: ARP stays silent"
-
-
-def meet_by_ssh(at: Endpoint, key: Path) -> Met:
-    """Climb the rungs of SSH; blocks for at most about 5 s. Somebody who is not the node gets no login from us."""
-    found = probe(at.address, at.port, at.host_keys, PROBE_S)
-    if not found.up or not at.host_keys:
-        return judged(found, pinned=bool(at.host_keys))
-    try:
-        with connect(at, key, timeout_s=LOGIN_S) as session:
-            session.run("true", timeout_s=COMMAND_S)
-    except SshDenied:
-        return Met(ssh=SshSeen.TRUSTED, command=None, text="SSH has its pinned key and does not let us in")
-    except CommandTimeout:
-        return Met(ssh=SshSeen.TRUSTED, command=False, text="SSH lets us in, a command does not end")
-    except (CommandFailed, SshError) as error:
-        return Met(
-            ssh=SshSeen.TRUSTED, command=False, text=f"SSH has its pinned key, a command fails: {words(error, at.name)}"
-        )
-    return Met(ssh=SshSeen.TRUSTED, command=True, text="SSH lets us in, a command ends well")
-
-
-def judged(found: Probe, *, pinned: bool) -> Met:
-    """Say what a probe means where nobody logs in. Pure."""
-    match found.found:
-        case Found.UP:
-            return Met(ssh=SshSeen.BANNER, command=None, text="SSH answers, no key of it is pinned")
-        case Found.REFUSED:
-            return Met(ssh=SshSeen.REFUSED, command=None, text="its SSH port is closed")
-        case Found.NO_ROUTE | Found.TIMEOUT | Found.ERROR:
-            return Met(ssh=SshSeen.NONE, command=None, text=f"no SSH: {found.error}")
-        case Found.NO_BANNER if found.error.endswith("it said nothing"):
-            return Met(ssh=SshSeen.SILENT, command=None, text="SSH connects and says nothing")
-        case Found.NO_BANNER:  # a server that turns us away ("Not allowed at this time") is alive
-            return Met(ssh=SshSeen.BANNER, command=None, text=found.error)
-        case Found.NO_KEY:
-            ssh = SshSeen.SILENT if pinned else SshSeen.BANNER
-            return Met(ssh=ssh, command=None, text="SSH says what it is and then shows no key")
-        case Found.WRONG_KEY | Found.OTHER_KEY:
-            return Met(ssh=SshSeen.WRONG_KEY, command=None, text=f"SSH answers with another key: {found.error}")

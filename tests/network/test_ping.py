@@ -8,7 +8,7 @@ import struct
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv4Interface
 
 import pytest
 from hypothesis import given
@@ -17,6 +17,8 @@ from pyroute2 import IPRoute, NetNS, netns
 
 from graped.errors import PingForbidden
 from graped.network import ping as pinging
+from graped.network.arp import Own, request, who_has
+from graped.network.arp import answered as arp_answered
 from graped.network.neighbours import Arp, Surroundings, surroundings
 from graped.network.ping import answered, checksum, echo, ping
 
@@ -49,6 +51,19 @@ def test_an_answer_is_known_by_what_we_sent(words: int, number: int, token: byte
     assert answered(reply, token, raw=False) == number
     assert answered(bytes([0x40 | words]) + bytes(4 * words - 1) + reply, token, raw=True) == number
     assert answered(b"\x08" + reply[1:], token, raw=False) is None, "a request is no answer"
+
+
+@given(st.binary(max_size=64))
+def test_no_strange_packet_is_an_answer_by_arp(packet: bytes) -> None:
+    assert arp_answered(packet) is None or packet[:8] == bytes.fromhex("0001080006040002")
+
+
+def test_a_question_by_arp_is_as_the_standard_has_it() -> None:
+    own = Own(interface="eth0", mac="02:00:00:00:00:01", address=IPv4Interface("10.77.0.1/24"))
+    packet = request(own, IPv4Address("10.77.0.2"))
+    assert packet.hex(" ", 4) == "00010800 06040001 02000000 00010a4d 00010000 00000000 0a4d0002"
+    assert arp_answered(packet) is None
+    assert arp_answered(packet[:7] + b"\x02" + packet[8:] + bytes(18)) == IPv4Address("10.77.0.1")
 
 
 # --- sockets -------------------------------------------------------------------------------------------------
@@ -168,8 +183,13 @@ def test_a_machine_beside_us_answers_and_falls_silent(
     assert seen.ports["02:00:00:00:55:0b"].name == "port"
     assert seen.ports["02:00:00:00:55:0b"].carrier
     assert "port" not in seen.down
+    began = time.monotonic()
+    asked = thread.submit(who_has, [there, nobody, HERE], seen.own, timeout_s=0.6).result(10)
+    assert asked == {there: True, nobody: False, HERE: None}
+    assert time.monotonic() - began < 1.5
     turn("down")
     found, seen, _ = thread.submit(ask).result(10)
     assert found == {there: None, nobody: None}
     assert "port" in seen.down
+    assert not thread.submit(who_has, [there], seen.own, timeout_s=0.3).result(10)[there]
     record_property("summary", f"one that answers and one that does not are told apart in {took_s:.2f} s")

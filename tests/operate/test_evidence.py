@@ -21,8 +21,9 @@ from graped.network.neighbours import Arp, Neighbour, Surroundings
 from graped.network.ssh_client import Endpoint
 from graped.network.ssh_keys import KeyRing
 from graped.network.ssh_probe import Found, Probe
-from graped.operate.evidence import Evidence, Met, judged, link_of, meet_by_ssh, our_own
+from graped.operate.evidence import Evidence
 from graped.operate.pinging import Pings
+from graped.operate.rungs import Met, judged, link_of, meet_by_ssh, our_own
 from tests.network.sshd import free_port, server
 from tests.operate.yard import NOWHERE, A, B, C, Yard, address, machine, play, running
 
@@ -53,7 +54,9 @@ def around(arp: Arp | None = None, *down: str) -> Surroundings:
     ],
 )
 def test_a_link(seen: Surroundings, alive: bool, link: bool | None) -> None:
-    assert link_of(NODE, seen, alive=alive)[0] is link
+    assert link_of(NODE, seen, None, alive=alive)[0] is link
+    for asked in (True, False):
+        assert link_of(NODE, seen, asked, alive=alive)[0] is (alive or asked), "what was asked just now counts"
 
 
 @pytest.mark.parametrize(
