@@ -1,0 +1,143 @@
+"""Nodes that hang are brought back, or left alone with a reason, without a person; and never for an outage of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.lab.suites.heal.conftest import Wards
+from tests.lab.ward import Ward
+
+CYCLES = 3  # an hour
+VAIN = 2  # cycles, and it is quarantined
+ACT = f"""
+[power]
+stagger_s = 0.2
+inrush_s = 0.5
+cycle_off_s = 0.5
+[netboot.deadlines]
+powered_s = 5
+dhcp_s = 5
+tftp_s = 10
+kernel_s = 10
+root_s = 20
+[recovery]
+mode = "act"
+max_cycles_per_hour = {CYCLES}
+quarantine_after = {VAIN}
+patience_s = 3
+pause_s = 5
+pause_max_s = 20
+"""
+# Who boots from a card has the time of all stages together: two seconds are enough here.
+SHORT = "[netboot.deadlines]\npowered_s = 2\ndhcp_s = 2\ntftp_s = 2\nkernel_s = 2\nroot_s = 5\n"
+PANICS, CALM_PI = "worker-0-0", "worker-0-1"
+HANGS, CUT, CALM, CALM_TOO = "worker-1-0", "worker-1-1", "worker-1-2", "worker-1-3"
+NODES = (PANICS, CALM_PI, HANGS, CUT, CALM, CALM_TOO)
+LOST_S = 60.0  # three answers that stay out
+BACK_S = 180.0
+OUTAGE_S = 20.0  # longer than the patience and a look together
+
+Record = Callable[[str, object], None]
+
+
+@pytest.fixture(scope="module")
+def ward(wards: Wards) -> Ward:
+    """All up. Half of them are in no trouble, ever: more would be taken for an outage."""
+    ward = wards(pis=2, cards=4, more=ACT)
+    ward.up(*NODES)
+    return ward
+
+
+def cuts(ward: Ward) -> dict[str, int]:
+    """Count how often each node lost its power."""
+    return {name: len(one.roms) - 1 for name, one in ward.pis.items()} | {
+        name: one.cuts for name, one in ward.cards.items()
+    }
+
+
+def told(ward: Ward, name: str = "") -> list[Any]:
+    """Give what recovery told; each step has its evidence and says why."""
+    events = ward.events("recovery", name)
+    for event in events:
+        assert event["fields"]["step"], event
+        assert "evidence" in event["fields"], event
+        assert event["fields"]["why"], event
+    return events
+
+
+def test_nodes_in_trouble_are_brought_back_or_quarantined_without_a_person(ward: Ward, record_property: Record) -> None:
+    ward.cards[CUT].unplug()
+    ward.cards[HANGS].hang_sshd()
+    ward.panic(PANICS)
+    started = time.monotonic()
+    took = {}
+    ward.wait_stage("lost", PANICS, timeout_s=LOST_S)
+    took["lost"] = time.monotonic() - started
+    for name in (PANICS, HANGS):
+        ward.until(lambda name=name: cuts(ward)[name] == 1, BACK_S, f"{name} is cycled")
+        ward.wait_stage("up", name, timeout_s=BACK_S)
+        took[name] = time.monotonic() - started
+    with ward.configured(SHORT):
+        ward.until(lambda: ward.node(CUT)["quarantine"] != "", BACK_S, "it is quarantined")
+        took[CUT] = time.monotonic() - started
+    calm = dict.fromkeys((CALM_PI, CALM, CALM_TOO), 0)
+    assert cuts(ward) == {PANICS: 1, HANGS: 1, CUT: VAIN, **calm}
+    assert ward.cards[CUT].powered  # it is not cycled, and not switched off either
+    for name in (PANICS, HANGS, CUT):
+        assert told(ward, name)
+    for name in calm:
+        assert not told(ward, name)
+    assert "recovery.held" not in {event["kind"] for event in told(ward)}
+    assert any("says nothing" in event["fields"]["evidence"] for event in told(ward, HANGS))
+    assert ward.rack.trouble() == []
+    record_property(
+        "summary",
+        f"heal: of six nodes in act mode, three in trouble at once: lost after {took['lost']:.0f} s; up again: "
+        f"a panicked kernel after {took[PANICS]:.0f} s, a hung sshd after {took[HANGS]:.0f} s; "
+        f"no cable: quarantined after {took[CUT]:.0f} s and {VAIN} cycles",
+    )
+
+
+def test_a_quarantined_node_that_gets_its_cable_back_is_up_and_can_be_released(ward: Ward) -> None:
+    before = cuts(ward)
+    ward.cards[CUT].plug_in()
+    ward.wait_stage("up", CUT, timeout_s=60.0)
+    ward.cli("node", "release", CUT)
+    assert not ward.node(CUT)["quarantine"]
+    assert cuts(ward) == before
+
+
+def test_nothing_is_cycled_while_the_nfs_server_hangs(ward: Ward, record_property: Record) -> None:
+    before, number = cuts(ward), len(told(ward))
+    server = nfs_server(ward)
+    os.kill(server, signal.SIGSTOP)
+    try:
+        ward.wait_stage("lost", PANICS, CALM_PI, timeout_s=LOST_S)
+        time.sleep(OUTAGE_S)
+        assert cuts(ward) == before
+        (held,) = [event for event in told(ward)[number:] if event["kind"] == "recovery.held"]
+        assert "nfs" in held["fields"]["why"].lower()
+    finally:
+        os.kill(server, signal.SIGCONT)
+    started = time.monotonic()
+    ward.wait_stage("up", PANICS, CALM_PI, timeout_s=BACK_S)
+    back_s = time.monotonic() - started
+    ward.until(lambda: [event["kind"] for event in told(ward)[number:]][-1] == "recovery.released", 60.0, "it goes on")
+    assert cuts(ward) == before
+    text = (
+        f"heal: an NFS server that hung for {OUTAGE_S:g} s after two nodes were lost: no cycle, up {back_s:.0f} s later"
+    )
+    record_property("summary", text)
+
+
+def nfs_server(ward: Ward) -> int:
+    """Find the process of NFS-Ganesha."""
+    (record,) = ward.rack.daemon.state.rglob("ganesha.json")
+    return int(json.loads(record.read_text())["pid"])
