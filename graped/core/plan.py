@@ -89,7 +89,8 @@ def _held_by(state: State, slot: SlotId) -> list[str]:
     """Name what a slot waits for before it is cut."""
     names = guards.looking_after(state.guards, slot)
     held = [f"guard {', '.join(names)} (at most {state.config.power.guard_max_s:g} s)"] if names else []
-    return [*held, "soft-off"] if slot in state.soft_off else held
+    asked = slot in state.soft_off and state.config.power.soft_off_max_s > 0
+    return [*held, "soft-off"] if asked else held
 
 
 def _ons(state: State, ready: dict[SlotId, float], cut: set[SlotId], now: float) -> list[Planned]:

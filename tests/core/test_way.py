@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graped.core.jobs import Outcome, Result, Step
+from graped.core.plan import plan
 from graped.model import Power, SlotId, StackCondition, Verb
 from tests.core.world import World, byte, make_config, slots
 
@@ -154,6 +155,7 @@ def test_where_no_time_is_given_nobody_is_asked() -> None:
     world = World(make_config(soft_off_max_s=0.0), ports={0: byte(0)})
     world.guard((), [A])
     world.settle()
+    assert "soft-off" not in plan(world.state, Verb.OFF, (A,), world.now)[0].note
     job = world.ask(Verb.OFF, [A])
     world.settle()
     assert world.asked_soft_off == []
