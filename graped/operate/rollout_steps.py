@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import threading
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Final, Protocol, TypeVar
+from typing import Final, Protocol
 
 from graped.clock import Clock
 from graped.config.types import Strategy
@@ -23,11 +22,10 @@ from graped.errors import CommandFailed, GrapeError, NetbootOff
 from graped.model import Power, SlotId, Stage, Verb
 from graped.netboot.roots.records import RootRecord
 from graped.network.ssh_client import connect
+from graped.operate.aside import aside
 from graped.operate.house import House
 from graped.provision.wanted import former, runs
 from graped.work import Work
-
-T = TypeVar("T")
 
 LOGINS_AT_ONCE: Final = 16
 ROOTS_AT_ONCE: Final = 3  # the master's disk is not faster with more
@@ -272,32 +270,6 @@ def mark_of(output: str) -> str:
     boot, _, stat = output.strip().partition("\n")
     fields = stat.rpartition(")")[2].split()  # from the third on
     return f"{boot}:{fields[19]}" if len(boot) == 36 and len(fields) > 19 else ""
-
-
-async def aside(call: Callable[[], T]) -> T:
-    """Do what blocks in a daemon thread."""
-    loop = asyncio.get_running_loop()
-    end: asyncio.Future[T] = loop.create_future()
-
-    def tell(result: T | None, error: BaseException | None) -> None:
-        if end.done():
-            return
-        if error is None:
-            end.set_result(result)  # type: ignore[arg-type]
-        else:
-            end.set_exception(error)
-
-    def run() -> None:
-        result, failed = None, None
-        try:
-            result = call()
-        except BaseException as error:
-            failed = error
-        with contextlib.suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(tell, result, failed)
-
-    threading.Thread(target=run, name="rollout", daemon=True).start()
-    return await end
 
 
 def was_it(record: RootRecord, generation: str, image: str) -> bool:

@@ -15,12 +15,7 @@ from graped.api.folding import fold
 from graped.core import asking
 from graped.core import rollout as machine
 from graped.core.chore import Chore, ChoreKind
-from graped.core.events import ChoreNodeEnded
-from graped.core.jobs import Result
 from graped.core.rollout_types import (
-    BACKWARD,
-    BAD,
-    FORWARD,
     Ended,
     Node,
     Orders,
@@ -31,16 +26,16 @@ from graped.core.rollout_types import (
 )
 from graped.errors import Cancelled, Conflict, NoTarget, RolloutStopped, Stopping
 from graped.model import Power, SlotId, Verb
+from graped.operate.aside import aside
 from graped.operate.house import House
 from graped.operate.rollout_records import Records
-from graped.operate.rollout_steps import Steps, aside
+from graped.operate.rollout_steps import Steps
+from graped.operate.rollout_telling import Telling, progress_of
 from graped.operate.rollout_views import name_of, view
 from graped.provision.wanted import runs
 from graped.work import Progress, Work
 
 LOOK_S: Final = 0.5  # how often is seen whether somebody cancels
-_TOLD: Final = BAD | {Step.PASSED, Step.MOVED, Step.SKIPPED}  # steps that are lines of the event log
-_GOOD: Final = frozenset({Step.PASSED, Step.MOVED, Step.SKIPPED})
 
 
 @dataclass(slots=True, eq=False)
@@ -62,6 +57,7 @@ class Rollouts:
         self._steps = steps
         self._records = Records(house.state.config.store.state_dir / "rollouts")
         self._driven: dict[int, _Driven] = {}
+        self._telling = Telling(house)
         self._loop = asyncio.get_running_loop()
 
     async def run(self) -> None:
@@ -71,7 +67,7 @@ class Rollouts:
                 told = replace(one, status=Status.INTERRUPTED, reason="graped ended in the middle")
                 await aside(lambda told=told: self._records.save(told))  # type: ignore[misc]
                 hint = f"grapecli image rollout --resume {one.id}" if one.orders.image else "begin again"
-                self._tell(told, "interrupted", f"is interrupted: graped ended in the middle; {hint}")
+                self._telling.tell(told, "interrupted", f"is interrupted: graped ended in the middle; {hint}")
         await aside(self._records.prune)
 
     # --- what the API asks ------------------------------------------------------------------------------
@@ -82,13 +78,16 @@ class Rollouts:
         slots_now = self._house.state.slots
         going = [node for node in nodes if node.step is Step.WAITING]
         off = [node.slot for node in going if slots_now[node.slot].observed is Power.OFF]
-        waves = [self._all([node.slot for node in going if node.wave == number]) for number in {n.wave for n in going}]
+        waves = [
+            self._telling.each_name([node.slot for node in going if node.wave == number])
+            for number in {n.wave for n in going}
+        ]
         return types.RolloutPlan(
             image=orders.image or None,
-            names=self._all(slots),
+            names=self._telling.each_name(slots),
             waves=tuple(types.RolloutWave(folded=fold(names), names=names) for names in waves),
-            cut=self._all([node.slot for node in going if node.slot not in off]),
-            moved=self._all(off),
+            cut=self._telling.each_name([node.slot for node in going if node.slot not in off]),
+            moved=self._telling.each_name(off),
             skipped=tuple(
                 types.RolloutSkip(name=name_of(self._house.state, node.slot), why=node.reason)
                 for node in nodes
@@ -101,7 +100,7 @@ class Rollouts:
         orders, nodes = await self._laid_out(slots, orders)
         if all(node.step is Step.SKIPPED for node in nodes):
             why = "; ".join(sorted({node.reason for node in nodes}))
-            raise Conflict(f"there is nothing to do for {self._names(slots)}: {why}")
+            raise Conflict(f"there is nothing to do for {self._telling.names(slots)}: {why}")
         self._must_be_free(slots)
         wall = self._house.clock.wall()
         return self._drive(Rollout(id=0, orders=orders, nodes=nodes, by=by, asked=wall), by=by)
@@ -169,7 +168,7 @@ class Rollouts:
             if taken:
                 hint = f"grapecli jobs cancel {one.job} lets its wave end, and begins none."
                 word = "rollout" if one.rollout.orders.image else "reboot"
-                raise Conflict(f"{self._names(taken)} is in {word} {one.rollout.id} already", hint=hint)
+                raise Conflict(f"{self._telling.names(taken)} is in {word} {one.rollout.id} already", hint=hint)
 
     def _driving_now(self) -> dict[int, _Driven]:
         """Give those that are driven; a job that was cancelled before it began drives none."""
@@ -185,7 +184,11 @@ class Rollouts:
         """Make a job of it. Nothing of it waits for a turn."""
         kind = ChoreKind.IMAGE_ROLLOUT if rollout.orders.image else ChoreKind.NODE_REBOOT
         slots = tuple(node.slot for node in rollout.nodes)
-        subject = f"{rollout.orders.image} on {self._names(slots)}" if rollout.orders.image else self._names(slots)
+        subject = (
+            f"{rollout.orders.image} on {self._telling.names(slots)}"
+            if rollout.orders.image
+            else self._telling.names(slots)
+        )
         one = _Driven(rollout=rollout)
 
         def work(work: Work) -> str:  # in a thread
@@ -212,11 +215,11 @@ class Rollouts:
     async def _begun(self, one: _Driven, work: Work, *, again: bool) -> None:
         before = one.rollout
         if not again:
-            self._tell(before, "begun", f"begins: {before.waves} waves, asked by {before.by}")
+            self._telling.tell(before, "begun", f"begins: {before.waves} waves, asked by {before.by}")
             await self._became(one, machine.begin(before), None, work)
             return
         work.progress = Progress(phase="looking at the nodes", unit="")
-        self._tell(before, "resumed", "goes on where it was")
+        self._telling.tell(before, "resumed", "goes on where it was")
         nodes = machine.in_hand(before)
         found = await asyncio.gather(*(self._steps.look(before, node) for node in nodes))
         now = machine.resume(before, {node.slot: what for node, what in zip(nodes, found, strict=True)})
@@ -244,19 +247,19 @@ class Rollouts:
         """Write down what is next, tell it, and begin it."""
         former = one.rollout
         if now.status is not Status.RUNNING:
-            now = replace(now, ended=self._house.clock.wall(), reason=self._why(now))
+            now = replace(now, ended=self._house.clock.wall(), reason=self._telling.why(now))
         await aside(lambda: self._records.save(now))
         one.rollout = now
-        self._tell_steps(former, now)
-        work.progress = _progress(now)
-        self._tell_results(one)
+        self._telling.steps(former, now)
+        work.progress = progress_of(now)
+        self._telling.results(now, one.job, one.results)
         for action in machine.actions(before, now):
             one.tasks.add(asyncio.create_task(self._steps.do(now, action, one.ends.put_nowait)))
 
     def _ended(self, one: _Driven) -> str:
         """Tell how it ended, as a chore does."""
         now = one.rollout
-        self._tell(now, now.status.value, f"is {now.status.value}" + (f": {now.reason}" if now.reason else ""))
+        self._telling.tell(now, now.status.value, f"is {now.status.value}" + (f": {now.reason}" if now.reason else ""))
         if now.status is Status.STOPPED:
             raise RolloutStopped(now.reason, hint="grapecli events tells each step; begin again when it is mended.")
         if now.status is Status.CANCELLED:
@@ -264,80 +267,10 @@ class Rollouts:
         steps = [node.step for node in now.nodes]
         return ", ".join(f"{steps.count(step)} {step.value}" for step in dict.fromkeys(steps))
 
-    def _why(self, rollout: Rollout) -> str:
-        """Say in a line why it ended before its end."""
-        bad = [node for node in rollout.nodes if node.step in BAD]
-        left = [node.slot for node in rollout.nodes if node.step is Step.WAITING]
-        parts = []
-        if rollout.status is Status.STOPPED:
-            first = next((node for node in bad if not node.reason.startswith(machine.WITH_ITS_WAVE)), bad[0])
-            parts = [f"{self._names([first.slot])}: {first.reason}"]
-            back = [node.slot for node in bad if node.step is Step.BACK]
-            stuck = [node.slot for node in bad if node.step is Step.STUCK]
-            parts += [f"{self._names(back)} back on the former root"] if back else []
-            parts += [f"{self._names(stuck)} could not be brought back"] if stuck else []
-        if left:
-            parts.append(f"not begun: {self._names(left)}")
-        return "; ".join(parts)
-
-    # --- telling ----------------------------------------------------------------------------------------
-
-    def _tell_steps(self, before: Rollout, now: Rollout) -> None:
-        for old, new in zip(before.nodes, now.nodes, strict=True):
-            turned = new.step in BACKWARD | {Step.STUCK} and old.step in FORWARD
-            if turned and not new.reason.startswith(machine.WITH_ITS_WAVE):
-                self._tell(now, "failed", new.reason, new)
-            if new.step is not old.step and new.step in _TOLD:
-                self._tell(now, new.step.value, new.reason, new)
-        if now.wave != before.wave:
-            names = self._names([node.slot for node in now.nodes if node.wave == now.wave])
-            self._tell(now, "wave", f"wave {now.wave + 1} of {now.waves} begins: {names}")
-
-    def _tell(self, rollout: Rollout, what: str, text: str, node: Node | None = None) -> None:
-        """Write a line into the event log: ``rollout.passed``, ``reboot.stopped``."""
-        word, job = "rollout" if rollout.orders.image else "reboot", rollout.jobs[-1] if rollout.jobs else None
-        name = name_of(self._house.state, node.slot) if node else None
-        subject = f"{name}: {word} {what}" + (f" ({text})" if text else "") if name else f"{word} {rollout.id} {text}"
-        fields: dict[str, object] = {"rollout": rollout.id, "image": rollout.orders.image or None}
-        if node:
-            fields |= {"wave": node.wave + 1, "reason": node.reason, "root": "new" if node.moved else "former"}
-        self._house.journal.append(
-            f"{word}.{what}", subject, node=name, stack=node.slot.stack if node else None, job=job, fields=fields
-        )  # fmt: skip
-
-    def _tell_results(self, one: _Driven) -> None:
-        """Tell the job what became of the nodes of waves that are over."""
-        now, over = one.rollout, one.rollout.status is not Status.RUNNING
-        for node in now.nodes:
-            if node.slot in one.results or not (over or node.wave < now.wave):
-                continue
-            one.results.add(node.slot)
-            left = node.step is Step.WAITING
-            result = Result.DONE if node.step in _GOOD else Result.CANCELLED if left else Result.FAILED
-            words = {Step.SKIPPED: f"skipped: {node.reason}", Step.WAITING: "not begun", Step.MOVED: "at its next boot"}
-            reason = words.get(node.step, node.reason)
-            self._house.engine.post(ChoreNodeEnded(chore=one.job, slot=node.slot, result=result, reason=reason))
-
     def _view(self, rollout: Rollout) -> types.Rollout:
         live = self._driving_now().get(rollout.id)
         return view(live.rollout if live else rollout, self._house.state, driven=live is not None)
 
-    def _all(self, slots: Sequence[SlotId]) -> tuple[str, ...]:
-        return tuple(name_of(self._house.state, slot) for slot in slots)
-
-    def _names(self, slots: Sequence[SlotId]) -> str:
-        return fold(self._all(slots))
-
 
 def _share(one: Rollout, other: Rollout) -> bool:
     return bool({node.slot for node in one.nodes} & {node.slot for node in other.nodes})
-
-
-def _progress(rollout: Rollout) -> Progress:
-    """Tell how far it is, and what is being done: ``wave 2 of 3: 1 checking, 3 booting``."""
-    waiting = _TOLD | {Step.WAITING}
-    steps = [node.step for node in rollout.nodes if node.step not in waiting]
-    told = ", ".join(f"{steps.count(step)} {step.value}" for step in dict.fromkeys(steps))
-    done = sum(node.step in _TOLD for node in rollout.nodes)
-    phase = f"wave {rollout.wave + 1} of {rollout.waves}" + (f": {told}" if told else "")
-    return Progress(phase=phase, done=done, total=len(rollout.nodes), unit="nodes")
