@@ -85,6 +85,7 @@ class Drive:
     def run(self, work: Work) -> Enrolment:
         """Look at every slot. Raises: Cancelled; then nothing more is switched."""
         try:
+            list(self._drew(self._monotonic()))  # what stacks draw as they are now
             while True:
                 for switch in self._asked:
                     self._ask(switch)

@@ -50,6 +50,7 @@ class _Session:
     left_out: tuple[str, ...] = ()
     took_s: float | None = None  # None: it goes on
     told: dict[SlotId, Verdict] = field(default_factory=dict)
+    unlisten: Callable[[], None] = lambda: None
 
 
 class Enrolling:
@@ -114,7 +115,8 @@ class Enrolling:
     async def accept(self, job: int, *, by: str) -> EnrolReport:
         """Write what an enrolment found, also moves and a dry run's. Raises: NotFound, Conflict, ConfigError."""
         session = self._session(job)
-        if session.took_s is None:
+        chore = self._house.state.chores.get(job)
+        if chore is not None and chore.ended is None:
             raise Conflict(f"job {job} is still looking", hint=f"grapecli jobs show {job} shows how far it is.")
         session.moves, session.dry_run = True, False
         await self._write(session)
@@ -126,9 +128,9 @@ class Enrolling:
     # --- in the chore's thread ----------------------------------------------------------------------------
 
     def _work(self, session: _Session, work: Work) -> str:
-        preparing = asyncio.run_coroutine_threadsafe(self._prepare(session), self._loop)
-        drive, unlisten = preparing.result(WRITE_S)
         try:
+            preparing = asyncio.run_coroutine_threadsafe(self._prepare(session), self._loop)
+            drive = preparing.result(WRITE_S)
             session.enrolment = drive.run(work)
             call = asyncio.run_coroutine_threadsafe(self._write(session), self._loop)
             failure: Exception | None = None
@@ -143,7 +145,7 @@ class Enrolling:
             self._call(self._broken_off, session)
             raise
         finally:
-            self._call(self._end, session, unlisten)
+            self._call(self._end, session)
         names = ", ".join(map(self._house.state.config.node_name, lost))
         return results.summary(session.enrolment) + (f"; {names} could not be switched on again" if lost else "")
 
@@ -165,7 +167,7 @@ class Enrolling:
 
     # --- in the loop --------------------------------------------------------------------------------------
 
-    async def _prepare(self, session: _Session) -> tuple[Drive, Callable[[], None]]:
+    async def _prepare(self, session: _Session) -> Drive:
         """Begin with the cluster as it is when the work has its turn. Raises: ServerError."""
         slots = session.enrolment.order
         ear, heard = await self._ear(slots), queue.SimpleQueue[Heard]()
@@ -174,7 +176,8 @@ class Enrolling:
             self._house.engine, self._loop, session.enrolment, asked, by=f"{session.by}, to enrol", heard=heard,
             ear=ear, told=partial(self._from_thread, session), monotonic=self._house.clock.monotonic,
         )  # fmt: skip
-        return drive, self._ears.listen(lambda who: heard.put(_heard(who, self._house.clock.monotonic())))
+        session.unlisten = self._ears.listen(lambda who: heard.put(_heard(who, self._house.clock.monotonic())))
+        return drive
 
     def _begun(
         self, slots: tuple[SlotId, ...], consent: frozenset[SlotId], limits: Limits
@@ -220,8 +223,8 @@ class Enrolling:
     def _on(self, slot: SlotId) -> bool:
         return self._house.state.slots[slot].observed is Power.ON
 
-    def _end(self, session: _Session, unlisten: Callable[[], None]) -> None:
-        unlisten()
+    def _end(self, session: _Session) -> None:
+        session.unlisten()
         session.took_s = self._house.clock.monotonic() - session.began
         for slot, place in session.enrolment.places.items():
             if place.verdict is not None:
