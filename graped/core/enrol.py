@@ -247,7 +247,9 @@ class _Turn:
     def judge(self, slot: SlotId, verdict: Verdict, note: str, **more: Any) -> None:
         """Say what sits in a slot."""
         place = self.places[slot]
-        took_s = self.now - place.on_at if place.on_at is not None and place.step in UNEXPLAINED else 0.0
+        took_s = (
+            (place.first_at or self.now) - place.on_at if place.on_at is not None and place.step in UNEXPLAINED else 0.0
+        )
         self.set(slot, verdict=verdict, note=note, took_s=took_s, **more)
 
     def _conclude(self, slot: SlotId) -> None:

@@ -80,7 +80,7 @@ class Place:
     mac: str | None = None  # what sits here
     home: SlotId | None = None  # moved: the slot that has it in the configuration
     note: str = ""
-    took_s: float = 0.0  # from being on to the verdict
+    took_s: float = 0.0  # from being on to the first packet, or to the verdict where there was none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
