@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import click
 
 from grapecli import follow, times
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 PAGE = 1000
 POLL_S = 20.0
+PAUSE_S = 2.0
 PROBLEM, WARNING = 3, 4  # levels of syslog, RFC 5424: error, warning
 
 
@@ -69,6 +72,8 @@ def _follow(session: Session, path: str, last: int) -> None:
                 _print(session, line)
             flush()
             last = max(last, told["last"])
+            if told["why"]:
+                time.sleep(PAUSE_S)  # nothing can come now: graped does not make us wait
     except KeyboardInterrupt:
         pass  # the way to end it: no failure
 

@@ -41,6 +41,8 @@ class Identify(Protocol):
 class Console(Protocol):
     """What nodes say while they boot and run. ``after`` None: the last lines."""
 
+    @property
+    def why(self) -> str: ...  # why nothing can come, else ""
     def log(self, slot: SlotId, *, after: int | None, limit: int) -> NodeLog: ...
     async def wait(self, slot: SlotId, after: int, timeout_s: float) -> None: ...
 

@@ -78,7 +78,7 @@ class Console:
         last = lines[-1].id if lines else max(ring.last if ring else 0, after or 0)
         return NodeLog(
             name=self._house.state.config.node_name(slot), lines=tuple(map(_view, lines)), last=last,
-            left_out=left_out, why=self._why(),
+            left_out=left_out, why=self.why,
         )  # fmt: skip
 
     async def wait(self, slot: SlotId, after: int, timeout_s: float) -> None:
@@ -88,7 +88,9 @@ class Console:
                 while (ring := self._rings.get(slot)) is None or ring.last <= after:
                     await self._more.wait()
 
-    def _why(self) -> str:
+    @property
+    def why(self) -> str:
+        """Say why nothing can come; "" it can."""
         if self._bound is not None:
             return ""
         if self._failure:

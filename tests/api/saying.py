@@ -89,6 +89,10 @@ class Console(_Nodes):
         self.lines: list[NodeLogLine] = []
         self.more = asyncio.Event()
 
+    @property
+    def why(self) -> str:
+        return ""
+
     def say(self, text: str, level: int | None = 6) -> None:
         number = 1000 + len(self.lines)
         self.lines.append(NodeLogLine(id=number, time=AT, source="kernel", level=level, text=text))

@@ -24,10 +24,11 @@ async def log(
 ) -> Response:  # fmt: skip
     """Tell what a node's kernel and services said: the last lines, or the first behind ``after``.
 
-    With ``after``, ``wait_s`` waits so long at most for a line that is not there yet.
+    With ``after``, ``wait_s`` waits so long at most for a line that is not there yet; not where ``why`` says that none
+    can come.
     """
     (slot,) = named(backend.state, [name])
     console = backend.operations.console
-    if after is not None and wait_s > 0:
+    if after is not None and wait_s > 0 and not console.why:
         await unless_over(request, console.wait(slot, after, wait_s))
     return answer(NodeLog, console.log(slot, after=after, limit=limit))
