@@ -98,7 +98,9 @@ def _going_on(draft: Draft, event: PowerAsked, old: Job, task: Task) -> Task:
         return new
     if task.step is Step.SOFT_OFF and task.until is not None:
         draft.effects.append(AskSoftOff(job=event.job, slot=task.slot, deadline=task.until))
-        return replace(new, step=Step.SOFT_OFF, until=task.until, way=task.way, reason=task.reason)
+        return replace(
+            new, step=Step.SOFT_OFF, until=task.until, way=task.way, reason=task.reason, settling=task.settling
+        )  # fmt: skip
     if event.verb is Verb.ON:
         return new
     return replace(new, guarded_until=task.until if task.step is Step.GUARDS else task.guarded_until)

@@ -255,11 +255,15 @@ class SoftOffChanged:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SoftOffTold:
-    """How far the operating system of a slot is on its way down: for whoever waits for the job."""
+    """How far the operating system of a slot is on its way down: for whoever waits for the job.
+
+    ``down``: it is down, and only settles: ``SoftOffEnded`` follows after ``power.settle_s``, deadline or not.
+    """
 
     job: int
     slot: SlotId
     note: str
+    down: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

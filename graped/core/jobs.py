@@ -69,6 +69,7 @@ class Task:
     until: float | None = None  # monotonic s: when this step must be over
     blocked_since: float | None = None  # monotonic s: since when the stack does not let it go on
     holds: tuple[Hold, ...] = ()  # of the guards that were asked, while the step is GUARDS
+    settling: bool = False  # its system is down, and has a moment to settle
     guarded_until: float | None = None  # monotonic s: how long an earlier job had its guards hold the slot at most
     way: tuple[str, ...] = ()  # the steps that ran or were skipped, told to the user
     cut_done: bool = False  # cycle: the off half is over

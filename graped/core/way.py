@@ -4,7 +4,8 @@
 |----------|---------------------------------------------------|------------------------------------------------|
 | queued   | (off, cycle) at once; already off and freshly read| guards; ended (cycle: stays, its off is done)  |
 | guards   | no guard holds it any more (graped.core.guards)   | soft_off                                       |
-| soft_off | the system is down, or ``soft_off_max_s`` is over | cut                                            |
+| soft_off | the system is down and has settled, or is not     | cut                                            |
+|          | down after ``soft_off_max_s``                     |                                                |
 | cut      | the port verifiably shows off                     | ended (cycle: resting)                         |
 | resting  | the off time is over                              | queued                                         |
 | queued   | (on) the sequencer lets it go                     | on                                             |
@@ -28,6 +29,7 @@ from graped.core.jobs import Job, Result, Step, Task
 from graped.core.writing import WRITABLE, group_want, turns_on, write_what_is_due
 from graped.model import Power, SlotId, Verb
 
+SETTLED_S = 2.0  # a system that is down was to settle, and nobody says that it has: it is cut so long after that
 STOPPING = "the system is stopping"
 
 
@@ -47,8 +49,12 @@ def progress(draft: Draft) -> None:
 
 def soft_off_told(draft: Draft, event: SoftOffTold) -> None:
     """The operating system of a slot is on its way down."""
-    if _is_stopping(draft, event.job, event.slot):
-        draft.set_task(event.job, event.slot, reason=event.note or STOPPING)
+    if not _is_stopping(draft, event.job, event.slot):
+        return
+    draft.set_task(event.job, event.slot, reason=event.note or STOPPING)
+    if event.down:
+        until = draft.now + draft.config.power.settle_s + SETTLED_S
+        draft.set_task(event.job, event.slot, until=until, settling=True)
 
 
 def soft_off_ended(draft: Draft, event: SoftOffEnded) -> None:
@@ -125,7 +131,10 @@ def _to_soft_off(draft: Draft, job: Job, slot: SlotId, note: str) -> None:
 
 
 def _cut_late(draft: Draft, job: Job, task: Task) -> None:
-    """Cut a slot whose system did not obey."""
+    """Cut a slot whose system did not obey, or is down for longer than it was to settle."""
+    if task.settling:
+        _to_cut(draft, job, task.slot, f"soft-off: {task.reason}")
+        return
     last = f" ({task.reason})" if task.reason not in ("", STOPPING) else ""
     note = f"not down after {draft.config.power.soft_off_max_s:g} s{last}"
     draft.log("soft_off.overdue", f"{draft.name(task.slot)}: {note}; it is cut", slot=task.slot, job=job.id)
@@ -134,7 +143,7 @@ def _cut_late(draft: Draft, job: Job, task: Task) -> None:
 
 def _to_cut(draft: Draft, job: Job, slot: SlotId, *notes: str) -> None:
     way = draft.jobs[job.id].tasks[slot].way + notes
-    draft.set_task(job.id, slot, step=Step.CUT, until=None, way=way, reason="", holds=())
+    draft.set_task(job.id, slot, step=Step.CUT, until=None, way=way, reason="", holds=(), settling=False)
 
 
 def _cut_ended(draft: Draft, job: Job, task: Task) -> None:

@@ -6,7 +6,7 @@
 | it stays silent ``SILENT_ROUNDS`` times in a row | it may be down: its SSH port is tried                     |
 | a TCP connection, taken or refused             | its kernel is alive, and does not answer ping: try again  |
 | no TCP connection either                       | it is down                                                |
-| it is down for ``power.settle_s``              | what it had to write is written: it is cut                |
+| ``power.settle_s`` after that was seen         | what it had to write is written: it is cut                |
 
 Where this machine may not ping the SSH port alone is tried. The stack's current tells people more; it decides nothing:
 neighbours draw from the same wire.

@@ -142,7 +142,7 @@ class Softly:
         if going.fall.down_at is None:
             return ""
         settle_s = house.state.config.power.settle_s
-        self._tell(going, f"is down after {going.fall.took_s():.1f} s, and settles for {settle_s:g} s")
+        self._tell(going, f"is down after {going.fall.took_s():.1f} s, and settles for {settle_s:g} s", down=True)
         await asyncio.sleep(settle_s)
         after = house.state.stacks[going.slot.stack].meters.get(MeterKind.CURRENT)
         fell = descent.fall_ma(going.before, after, going.fall.down_at)
@@ -173,8 +173,8 @@ class Softly:
         connected = await self._in_thread(lambda: self._tries(at))
         one.fall = one.fall.tried(connected, self._house.clock.monotonic())
 
-    def _tell(self, going: _Stopping, note: str) -> None:
-        self._house.engine.post(SoftOffTold(job=going.job, slot=going.slot, note=note))
+    def _tell(self, going: _Stopping, note: str, *, down: bool = False) -> None:
+        self._house.engine.post(SoftOffTold(job=going.job, slot=going.slot, note=note, down=down))
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)

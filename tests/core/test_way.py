@@ -162,6 +162,27 @@ def test_where_no_time_is_given_nobody_is_asked() -> None:
     assert world.task(job, A).way == ("guards: none registered", "soft-off: power.soft_off_max_s is 0", "cut")
 
 
+def test_a_system_that_is_down_in_time_settles_whatever_the_deadline(world: World) -> None:
+    world.guard((), [A])
+    job = world.ask(Verb.OFF, [A])
+    world.run(9.5)  # of 10
+    world.told_down(job, A, "is down after 9 s, and settles", down=True)
+    world.run(2)
+    assert world.ports[0].is_on(0), "it is not cut while it settles"
+    world.down(job, A, "is down after 9 s")
+    world.settle()
+    assert world.task(job, A).way[1] == "soft-off: is down after 9 s"
+
+
+def test_a_system_that_is_down_and_of_which_nothing_more_is_said_is_cut(world: World) -> None:
+    world.guard((), [A])
+    job = world.ask(Verb.OFF, [A])
+    world.told_down(job, A, "is down after 1 s, and settles for 2 s", down=True)
+    world.run(4.5)  # settle_s and a little
+    assert not world.ports[0].is_on(0)
+    assert world.task(job, A).way[1] == "soft-off: is down after 1 s, and settles for 2 s"
+
+
 @pytest.mark.parametrize("later", [Verb.OFF, Verb.CYCLE])
 def test_asking_again_while_the_system_stops_goes_on_with_the_first_ones_deadline(world: World, later: Verb) -> None:
     world.guard((), [A])

@@ -525,8 +525,8 @@ class World:
     def let_go(self, job: int, slot: SlotId, note: str = "", *, name: str = GUARD) -> None:
         self.send(GuardReleased(name=name, job=job, slot=slot, note=note))
 
-    def told_down(self, job: int, slot: SlotId, note: str) -> None:
-        self.send(SoftOffTold(job=job, slot=slot, note=note))
+    def told_down(self, job: int, slot: SlotId, note: str, *, down: bool = False) -> None:
+        self.send(SoftOffTold(job=job, slot=slot, note=note, down=down))
 
     def down(self, job: int, slot: SlotId, note: str = "") -> None:
         self.send(SoftOffEnded(job=job, slot=slot, note=note))
