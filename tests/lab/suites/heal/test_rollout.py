@@ -22,6 +22,7 @@ UP_S: Final = 90.0
 ROLL_S: Final = 240.0
 # A node that shows nothing for so long is late: its rollout waits no longer.
 DEADLINES: Final = QUICK.replace("kernel_s = 180", "kernel_s = 25").replace("root_s = 240", "root_s = 30")
+PATIENCE: Final = ("--health-timeout", "5")
 MARK: Final = "/etc/marked"
 # The kernel's first process ends at once, and the kernel panics.
 BREAK: Final = "rm /sbin/init; printf '#!/bin/false\\n' > /sbin/init; chmod 755 /sbin/init"
@@ -54,7 +55,7 @@ def marked(ward: Ward, name: str) -> str:
 def rollout(image: str, *more: str) -> tuple[str, ...]:
     """Give the words of a rollout: a canary, then the two others."""
     health = () if "--health" in more else ("--health", f"test -s {MARK}")
-    return ("image", "rollout", image, ALL, "--canary", "1", "--wave", "2", *health, "--yes", *more)
+    return ("image", "rollout", image, ALL, "--canary", "1", "--wave", "2", *health, *PATIENCE, "--yes", *more)
 
 
 def attempt(ward: Ward, *words: str | Path) -> subprocess.CompletedProcess[str]:
@@ -140,7 +141,7 @@ def test_it_goes_on_after_a_crash_of_graped(ward: Ward, record_property: pytest.
     interrupted = {name: root for name, root in images(ward).items() if root == image}
     assert set(interrupted) == {CANARY}
     began = time.monotonic()
-    done = attempt(ward, *rollout(image, "--resume"))
+    done = attempt(ward, "image", "rollout", "--resume", "--yes")
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(images(ward).values()) == {image}
     assert {ward.login_to(name).do(f"cat {MARK}") for name in NODES} == {"later\n"}
