@@ -20,7 +20,7 @@ def fold(names: Iterable[str]) -> str:
 
 def natural(name: str) -> tuple[tuple[int, int, str], ...]:
     """Sort key: ``worker-2`` comes before ``worker-10``."""
-    return tuple((1, int(part), part) if part.isdigit() else (0, 0, part) for part in _DIGITS.split(name))
+    return tuple((1, int(part), part) if part.isdecimal() else (0, 0, part) for part in _DIGITS.split(name))
 
 
 @lru_cache(maxsize=256)

@@ -37,7 +37,7 @@ class Run(BaseModel):
     stdin: Annotated[
         str,
         StringConstraints(
-            max_length=44_000, pattern=r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
+            max_length=43_692, pattern=r"^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$"
         ),
         AfterValidator(_is_base64),
     ] = ""

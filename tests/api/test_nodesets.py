@@ -153,3 +153,8 @@ def test_no_expression_holds_up_the_daemon(state: State, expression: str) -> Non
     except (BadNodeSet, UnknownNode):
         pass
     assert time.process_time() - began < 2
+
+
+def test_a_digit_that_is_no_number_is_a_letter(state: State) -> None:
+    with pytest.raises(UnknownNode, match="worker-³"):
+        named(state, ["worker-³", "x²-1"])
