@@ -63,7 +63,7 @@ class Remote:
                 told = Gathered(code=None, stdout="", stderr="")
             failed = failed or told.error
             if isinstance(failed, GrapeError):
-                failed.detail = failed.detail.removeprefix(f"{name}: ")  # it is told beside the name
+                _without_name(failed, name)
             results.add(_output(name, told, time.monotonic() - began, failed))
             if failed is not None:
                 raise failed
@@ -100,8 +100,12 @@ class Remote:
 
         def each(slot: SlotId, work: Work) -> str:
             work.check()
-            with self._sessions.borrow(slot, LOGIN_S) as session:
-                session.put_file(file.path, path, counting.of(work), mode=mode, timeout_s=COPY_S)
+            try:
+                with self._sessions.borrow(slot, LOGIN_S) as session:
+                    session.put_file(file.path, path, counting.of(work), mode=mode, timeout_s=COPY_S)
+            except GrapeError as error:
+                _without_name(error, self._name(slot))
+                raise
             return ""
 
         try:
@@ -193,6 +197,11 @@ class _Counting:
             before = done
 
         return sent
+
+
+def _without_name(error: GrapeError, name: str) -> None:
+    """Leave the node's name out of an error: it is told beside it."""
+    error.detail = error.detail.removeprefix(f"{name}: ")
 
 
 def _output(name: str, told: Gathered, seconds: float, failed: Exception | None) -> NodeOutput:

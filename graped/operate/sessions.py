@@ -1,28 +1,40 @@
 """Logins on nodes, kept for a while: a Pi needs half a second for each. Borrowed by any thread.
 
 A kept one goes when its node lost its power, its address, user or pinned keys became others, somebody else was seen
-to answer there, something went wrong on it, or nobody used it for ``KEPT_S``.
+to answer there, something went wrong on it, or nobody used it for ``KEPT_S``. It has proved the host key of back then,
+so before each use the node is asked whether its SSH server is still the one that took the login, and its key files are
+as they were; where that cannot be told, it is logged in anew, and the node has to prove its key.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
-from graped.errors import CommandTimeout, HostKeyChanged, SshError
+from graped.errors import CommandFailed, CommandTimeout, HostKeyChanged, SshError
 from graped.model import Power, SlotId
 from graped.network.ssh_client import Endpoint, Session, connect
 from graped.operate.house import House
 
 KEPT_S: Final = 60.0
 LOOK_S: Final = 1.0
-FRESH_S: Final = 1.0  # who was heard so lately is not asked whether it is there
 ANSWER_S: Final = 3.0  # a node that is there answers at once
+# Above our shell are sshd's processes: of the login (two, where it gave up root for a user), then who listens. One that
+# was started anew is not above us.
+_SAME_SERVER: Final = """\
+above=0 pid=$PPID
+while read -r _ name _ parent _ </proc/$pid/stat; do
+    case $name in "(sshd"*) ;; *) break ;; esac
+    above=$((above + 1)) pid=$parent
+done
+[ $above -ge {processes} ] && [ -z "$(find /etc/ssh -name 'ssh_host_*' -mmin -{minutes})" ]
+"""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,6 +42,7 @@ class _Kept:
     endpoint: Endpoint
     session: Session
     users: int = 1
+    made: float = field(default_factory=time.monotonic)
     heard: float = field(default_factory=time.monotonic)
     gone: bool = False  # not to be borrowed any more; closed by its last user
 
@@ -110,9 +123,18 @@ class Sessions:
         return None
 
     def _is_there(self, kept: _Kept, timeout_s: float) -> bool:
+        """Whether the node is there, and its SSH server the one that took the login."""
         if not kept.session.alive:
             return False
-        return time.monotonic() - kept.heard < FRESH_S or kept.session.answers(min(ANSWER_S, timeout_s / 2))
+        script = _SAME_SERVER.format(
+            processes=2 if kept.endpoint.user == "root" else 3, minutes=int((time.monotonic() - kept.made) // 60) + 1
+        )
+        line = f"exec sh -c {shlex.quote(script)}"
+        try:
+            kept.session.run(line, timeout_s=min(ANSWER_S, timeout_s / 2), what="a look at its SSH server")
+        except (SshError, CommandFailed):
+            return False
+        return True
 
     def _forget(self, slot: SlotId, kept: _Kept) -> None:
         with self._lock:

@@ -39,6 +39,7 @@ class Party:
         options = {"stdin": b"", "fanout": 32, "by": ME, **how}
         chore = self.remote.run(slots, command, timeout_s=timeout_s, **options)
         await self.yard.until(lambda: self.remote.results(chore.id, 0).ended, 30)
+        await self.yard.until(lambda: self.yard.engine.state.chores[chore.id].ended is not None)
         self.job = self.yard.engine.state.chores[chore.id]
         return {one.name: one for one in self.remote.results(chore.id, 0).nodes}
 
@@ -180,6 +181,24 @@ def test_a_login_is_kept_and_goes_with_the_power_and_with_another_pin(tmp_path: 
             await yard.ended(job)
             await yard.until(lambda: not party.sessions._kept)
         sweeping.cancel()
+
+    play(tmp_path, story)
+
+
+def test_a_server_that_was_started_anew_has_to_prove_its_key_again(tmp_path: Path) -> None:
+    async def story(yard: Yard) -> None:
+        party = Party(yard)
+        await yard.wake(A)
+        with answering(yard, A):
+            first = (await party.run(A, command="echo $SSH_CONNECTION"))["worker-0-0"].stdout
+        assert party.sessions._kept[A].session.alive, "its processes outlive who listens"
+        with answering(yard, A):
+            second = (await party.run(A, command="echo $SSH_CONNECTION"))["worker-0-0"].stdout
+            assert second != first
+        with answering(yard, A, "stranger", pin=False):
+            (one,) = (await party.run(A, command="true")).values()
+        assert one.error is not None
+        assert one.error.code == "host_key_changed"
 
     play(tmp_path, story)
 
