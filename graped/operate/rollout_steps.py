@@ -140,6 +140,8 @@ class Steps:
         boot = "" if off else await self._mark(slot)
         async with self._roots:
             await aside(lambda: self.moving.move(slot, image, Work()))
+        if off:
+            await self.moving.served()  # it may be switched on any moment
         was, was_image = former(record, image)
         return Ended(slot=slot, step=node.step, off=off, was=was, was_image=was_image, boot=boot)
 

@@ -5,11 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter
 
+from graped.api import rollout_types
 from graped.api.client import Client
 from graped.errors import GrapeError
 
 GOOD: dict[str, Any] = {"image": "lite", "nodes": "worker-0-[0-3]"}
+
+
+def fits(kind: Any, value: object) -> None:
+    """Say that an answer is what the contract says, with no field more or less."""
+    adapter = TypeAdapter(kind)
+    assert adapter.dump_python(adapter.validate_python(value), mode="json") == value
 
 
 @pytest.fixture(autouse=True)
@@ -29,6 +37,8 @@ def test_a_rollout_is_a_job_that_can_be_found_again(client: Client) -> None:
     assert (one["kind"], one["status"], one["canary"], one["size"], one["health_s"]) == (
         "image.rollout", "done", 1, 4, 30.0
     )  # fmt: skip
+    fits(rollout_types.Rollout, one)
+    fits(rollout_types.RolloutPlan, plan)
     assert {(node["step"], node["root"]) for node in one["nodes"]} == {("passed", "new")}
 
 
