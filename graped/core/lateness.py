@@ -10,6 +10,7 @@ from graped.model import SlotId, Stage
 
 BOOT_ROM_TRIES: Final = 5  # DISCOVERs of a Pi 3B, 5 s apart; then it halts. Source: raspberrypi/documentation, boot-net
 UNTRUSTED: Final = "untrusted"  # how the evidence begins of a node that answers, and whose host key is not pinned
+STRANGER: Final = "SSH answers"  # how it begins where somebody else answers, or one whose key is not pinned
 _STAGES: Final = (Stage.POWERED, Stage.DHCP, Stage.TFTP, Stage.KERNEL, Stage.ROOT)
 _PI_3: Final = frozenset({Model.PI3B, Model.PI3BPLUS})
 _NAMES: Final = {Model.PI3B: "Pi 3B", Model.PI3BPLUS: "Pi 3B+", Model.PI4: "Pi 4", Model.PI5: "Pi 5", Model.PXE: "PXE"}
@@ -28,6 +29,12 @@ _WHERE_SET: Final = {
     Model.PI5: "EEPROM",
     Model.PXE: "BIOS",
 }
+
+
+def why_nobody(state: SlotState) -> str:
+    """Say why a node that has power cannot be asked anything, as far as that was seen; "" where it was not."""
+    strange = state.stage_reason.startswith((STRANGER, UNTRUSTED))
+    return state.stage_reason if strange or state.stage is Stage.LOST else ""
 
 
 def patience_s(config: Config, device: Device | None, stage: Stage | None) -> float | None:

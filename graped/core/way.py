@@ -26,6 +26,7 @@ from graped.core.draft import Draft
 from graped.core.effects import AskSoftOff
 from graped.core.events import SoftOffEnded, SoftOffTold
 from graped.core.jobs import Job, Result, Step, Task
+from graped.core.lateness import why_nobody
 from graped.core.writing import WRITABLE, group_want, turns_on, write_what_is_due
 from graped.model import Power, SlotId, Verb
 
@@ -126,7 +127,8 @@ def _to_soft_off(draft: Draft, job: Job, slot: SlotId, note: str) -> None:
                   slot=slot, job=job.id, verb=job.verb.value)  # fmt: skip
         draft.effects.append(AskSoftOff(job=job.id, slot=slot, deadline=until))
     else:
-        why = "nobody to ask" if limit_s > 0 else "power.soft_off_max_s is 0"
+        seen = why_nobody(draft.slots[slot])
+        why = f"nobody to ask{f' ({seen})' if seen else ''}" if limit_s > 0 else "power.soft_off_max_s is 0"
         _to_cut(draft, job, slot, note, f"soft-off: {why}")
 
 

@@ -71,7 +71,9 @@ class Access:
         self._faults = Faults(engine.post)
         loop = asyncio.get_running_loop()
 
-        def pinned() -> None:  # in any thread
+        def pinned() -> None:  # in any thread; whoever asked may call ssh at once
+            with self._faults.of("ssh.keys"):
+                self.keys.write_known_hosts(known_nodes(engine.state.config))
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 loop.call_soon_threadsafe(self.pinned)
 

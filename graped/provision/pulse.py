@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from graped.core.events import StageSeen
+from graped.core.lateness import STRANGER
 from graped.core.state import SlotState
 from graped.model import Power, SlotId, Stage
 
@@ -93,7 +94,7 @@ class Pulse:
 
     def _strange(self, slot: SlotId, stage: Stage | None, answer: Answer, beat: _Beat, now: float) -> StageSeen | None:
         why = "with a host key that is not the pinned one" if answer.trusted is False else "but its key is not pinned"
-        text = answer.error or f"SSH answers {why}"
+        text = answer.error or f"{STRANGER} {why}"
         self._beats[slot] = _Beat(asked=now, in_vain=True, strange=text)
         if beat.strange == text:
             return None

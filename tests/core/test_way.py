@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graped.core.jobs import Outcome, Result, Step
+from graped.core.lateness import STRANGER
 from graped.core.plan import plan
-from graped.model import Power, SlotId, StackCondition, Verb
+from graped.model import Power, SlotId, StackCondition, Stage, Verb
 from tests.core.world import World, byte, make_config, slots
 
 A = SlotId(0, 0)
@@ -33,6 +34,20 @@ def test_off_with_nobody_registered_cuts_at_once_and_says_what_was_skipped(world
     task = world.task(job, A)
     assert task.result is Result.DONE
     assert task.way == ("guards: none registered", "soft-off: nobody to ask", "cut")
+
+
+@pytest.mark.parametrize(
+    ("stage", "evidence"),
+    [(Stage.POWERED, f"{STRANGER} with a host key that is not the pinned one"), (Stage.LOST, "SSH: no answer")],
+)
+def test_off_says_why_a_node_that_has_power_is_not_asked(world: World, stage: Stage, evidence: str) -> None:
+    world.watch([A])
+    if stage is Stage.LOST:
+        world.stage(A, Stage.UP)
+    world.stage(A, stage, evidence)
+    job = world.ask(Verb.OFF, [A])
+    world.settle()
+    assert world.task(job, A).way == ("guards: none registered", f"soft-off: nobody to ask ({evidence})", "cut")
 
 
 def test_off_of_a_slot_that_is_off_needs_a_fresh_reading() -> None:
