@@ -74,7 +74,7 @@ class Case:
                 return True
             case Proof.BROKEN:
                 names = ", ".join(map(self.draft.name, others))
-                self._set(RecoveryStep.WAIT, f"{names} should be up, and does not answer either")
+                self._set(RecoveryStep.WAIT, f"no answer from {names} either, which should be up")
             case Proof.OPEN:
                 why = "another node is looked at first" if others else "no other node is up yet to compare with"
                 self._set(RecoveryStep.WAIT, why, tell=not others)
