@@ -153,6 +153,8 @@ class Rollouts:
 
     async def _why_not(self, slot: SlotId, orders: Orders) -> str:
         """Say why a node is left out; "" it is not."""
+        if orders.image and (why := self._steps.moving.why_not(slot)):
+            return why
         power = self._house.state.slots[slot].observed
         if power is Power.UNKNOWN:
             return "its power is unknown"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 
 from graped.config import settings
-from graped.config.types import Strategy
+from graped.config.types import Boot, Strategy
 from graped.core.state import State
 from graped.errors import Conflict, NotFound
 from graped.model import SlotId
+from graped.netboot.plan import plan
 from graped.netboot.roots.records import RootRecord
 from graped.provision.edges import Edges
 from graped.provision.rootwork import RootWork, must_be_active
@@ -43,6 +44,13 @@ class Moving:
         """Give the full ref of a version. Raises: NetbootOff, NotFound, Conflict."""
         must_be_active(self._state())
         return self._edges.images.find(image).ref
+
+    def why_not(self, slot: SlotId) -> str:
+        """Say why a node has no root that could be exchanged; "" it has, or gets one. Raises: NetbootOff."""
+        node = next((one for one in plan(self._state().config).nodes if one.slot == slot), None)
+        if node is None:
+            return "it has no MAC address, so it cannot netboot"
+        return "it boots from its own disk" if node.boot is Boot.LOCAL else ""
 
     def root(self, slot: SlotId) -> RootRecord | None:
         """Read what is known of a node's root (blocks)."""

@@ -46,6 +46,7 @@ class Stable:
         self.sick_at: set[SlotId] = set()
         self.full: set[SlotId] = set()
         self.battery: set[SlotId] = set()
+        self.cards: set[SlotId] = set()
         self.commands: list[tuple[SlotId, str]] = []
         self.rounds = 0
         config = yard.engine.state.config
@@ -99,6 +100,9 @@ class Stable:
         if not found:
             raise NotFound(f"there is no image {image}")
         return found[0]
+
+    def why_not(self, slot: SlotId) -> str:
+        return "it boots from its own disk" if slot in self.cards else ""
 
     def root(self, slot: SlotId) -> RootRecord | None:
         return self.roots[slot]

@@ -50,6 +50,8 @@ def test_a_node_goes_to_an_image_and_back_to_the_very_root_that_it_had(play: Pla
         world.power(A, on=True)
         it = moving(world)
         assert it.find("lite") == new.ref
+        assert it.why_not(A) == ""
+        assert "no MAC address" in it.why_not(SlotId(0, 5))
         was, was_image = former(it.root(A), new.ref)
         assert (was, was_image) == ("1", old.ref)
         await aside(lambda: it.move(A, new.ref, Work()))
