@@ -189,6 +189,7 @@ class _Daemon:
             layouts=self.slots,
             next_job=store.next_job,
             watched=ground.simulated,
+            cycles=store.recovery_cycles(),
         )
         pollers = Pollers(stacks, lambda: engine.state.config, specs, ground.resources, self.lanes, self.clock)
         heartbeat = (self.notifier.watchdog_s or 10.0) / 3

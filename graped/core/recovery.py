@@ -28,11 +28,11 @@ from graped.core import asking
 from graped.core.draft import Draft
 from graped.core.events import CancelAsked, EvidenceSeen, RecoveryReleased, SoftRebootEnded
 from graped.core.jobs import Step
-from graped.core.recovery_book import BY, Book, keep
+from graped.core.recovery_book import Book, keep
 from graped.core.recovery_case import Case
 from graped.core.recovery_hold import ALL, causes, covering, key_of
 from graped.core.recovery_trouble import Cast, look_over
-from graped.core.recovery_types import RecoveryHold, RecoveryStep
+from graped.core.recovery_types import BY, RecoveryHold, RecoveryStep
 from graped.model import SlotId
 
 

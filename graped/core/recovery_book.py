@@ -12,12 +12,10 @@ from graped.core.effects import LookAtNode
 from graped.core.events import PowerAsked
 from graped.core.jobs import Result
 from graped.core.recovery_trouble import Cast
-from graped.core.recovery_types import Look, Recovery, RecoveryStep
+from graped.core.recovery_types import BY, HOUR_S, Look, Recovery, RecoveryStep
 from graped.core.writing import WRITABLE
 from graped.model import Power, SlotId, Stage, Verb
 
-BY: Final = "recovery"
-HOUR_S: Final = 3600.0
 LOOK_S: Final = 15.0  # from one look to the next
 
 

@@ -10,11 +10,11 @@ from graped.core.draft import Draft
 from graped.core.effects import SaveQuarantine, SoftReboot
 from graped.core.events import EvidenceSeen, PowerAsked
 from graped.core.jobs import Result
-from graped.core.recovery_book import BY, HOUR_S, LOOK_S, Book, of_an_hour, times
+from graped.core.recovery_book import LOOK_S, Book, of_an_hour, times
 from graped.core.recovery_evidence import LIVES, SENTENCES, verdict
 from graped.core.recovery_hold import Proof, proof, witnesses
 from graped.core.recovery_trouble import Cast, mode_of
-from graped.core.recovery_types import Recovery, RecoveryStep, Verdict
+from graped.core.recovery_types import BY, HOUR_S, Recovery, RecoveryStep, Verdict
 from graped.model import SlotId, Verb
 
 GUARDS_S: Final = 10.0  # a hung node has nothing to drain that could answer

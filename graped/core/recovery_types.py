@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from graped.core.events import EvidenceSeen
+
+BY: Final = "recovery"  # who asks for its cycles
+HOUR_S: Final = 3600.0
 
 
 class RecoveryStep(StrEnum):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import assert_never
 
 from graped.config.types import Config
@@ -43,6 +45,7 @@ from graped.core.events import (
     StageSeen,
     Tick,
 )
+from graped.core.recovery_types import Recovery
 from graped.core.state import Remembered, SlotState, StackState, State
 from graped.model import Fault, SlotId
 
@@ -54,10 +57,12 @@ def initial(
     layouts: dict[int, frozenset[int]],
     next_job: int,
     watched: frozenset[SlotId] = frozenset(),
+    cycles: Mapping[SlotId, tuple[float, ...]] = MappingProxyType({}),
 ) -> State:
     """Build the state before anything was read. ``layouts``: the slots that each stack's driver switches.
 
     ``watched``: whose boot stages are told, until a ``SlotsWatched`` says otherwise.
+    ``cycles``: those that recovery made in the last hour.
     """
     slots = [SlotId(key, slot) for key, numbers in sorted(layouts.items()) for slot in sorted(numbers)]
     return State(
@@ -67,6 +72,7 @@ def initial(
         remembered=remembered,
         next_job=next_job,
         watched=watched & set(slots),
+        recovery={slot: Recovery(cycles=times) for slot, times in cycles.items() if slot in slots},
     )
 
 

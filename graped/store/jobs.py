@@ -102,6 +102,16 @@ def read_open_jobs(connection: sqlite3.Connection) -> list[Stored]:
     return _select(connection, "WHERE ended IS NULL ORDER BY id")
 
 
+def read_cycles(connection: sqlite3.Connection, by: str, since: float) -> dict[SlotId, tuple[float, ...]]:
+    """When slots were cycled by somebody since a time (unix seconds; a clock that went back counts as now)."""
+    found: dict[SlotId, tuple[float, ...]] = {}
+    for job in _select(connection, "WHERE by = ? AND verb = ? AND asked > ? ORDER BY id", by, Verb.CYCLE, since):
+        if isinstance(job, StoredJob):
+            for task in job.tasks:
+                found[task.slot] = (*found.get(task.slot, ()), job.asked)
+    return found
+
+
 def drop_old_jobs(connection: sqlite3.Connection, kept: int = KEPT_JOBS) -> None:
     """Keep the newest ended jobs, and all open ones."""
     connection.execute(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 from dataclasses import dataclass, field, replace
 
+from graped.core.recovery_types import BY, HOUR_S
 from graped.core.state import Remembered
 from graped.model import Power, SlotId
 from graped.store.batch import read_marks, write_marks
-from graped.store.jobs import Stored, read_open_jobs, write_jobs
+from graped.store.jobs import Stored, read_cycles, read_open_jobs, write_jobs
 from graped.store.marks import Ids, Mark
 
 JOB_BLOCK = 1000
@@ -21,6 +22,7 @@ class Past:
 
     remembered: Remembered = field(default_factory=Remembered)
     interrupted: tuple[Stored, ...] = ()
+    cycles: dict[SlotId, tuple[float, ...]] = field(default_factory=dict)  # by recovery, unix s
     last_job: int = 0
     last_event: int = 0
     last_sample: int = 0
@@ -50,6 +52,7 @@ def read_past(connection: sqlite3.Connection, wall: float) -> Past:
             desired=_desired(connection), ports=_ports(connection), clean_stop=marks.get(Mark.CLEAN, 1) == 1
         ),
         interrupted=tuple(job.interrupted(wall) for job in read_open_jobs(connection)),
+        cycles=read_cycles(connection, BY, wall - HOUR_S),
         last_job=max(jobs, marks.get(Mark.JOBS, 0)),
         last_event=max(events, marks.get(Mark.EVENTS, 0)),
         last_sample=max(samples, marks.get(Mark.MINUTES, 0)),

@@ -110,6 +110,14 @@ class Store:
         """What the core wants to know at its start."""
         return self._past.remembered
 
+    def recovery_cycles(self) -> dict[SlotId, tuple[float, ...]]:
+        """When recovery cycled slots in the last hour (monotonic s): its allowance does not begin anew with us."""
+        ahead = self._clock.wall() - self._clock.monotonic()
+        return {
+            slot: tuple(min(at - ahead, self._clock.monotonic()) for at in times)
+            for slot, times in self._past.cycles.items()
+        }
+
     def interrupted_jobs(self) -> tuple[Stored, ...]:
         """The jobs that the last run left open; they have ended as interrupted."""
         return self._past.interrupted

@@ -15,7 +15,7 @@ from graped.config.types import Config, Deadlines, Model, Netboot, RecoveryMode,
 from graped.core.effects import Effect, LookAtNode, SaveQuarantine, SoftReboot, SwitchPort
 from graped.core.events import BootFact, DaemonFault, Event, EvidenceSeen, NodesTrusted, SoftRebootEnded, SshSeen
 from graped.core.jobs import Job
-from graped.core.recovery_book import BY
+from graped.core.recovery_types import BY
 from graped.model import SlotId, Stage, Verb
 from tests.core.world import World, byte, make_config
 

@@ -11,7 +11,7 @@ from graped.core.chore import ChoreKind
 from graped.core.events import ChoreBegun, ChoreNodeEnded, DaemonFault, EvidenceSeen, RecoveryReleased, SshSeen
 from graped.core.jobs import Result, Step
 from graped.core.recovery_evidence import verdict
-from graped.core.recovery_types import RecoveryStep, Verdict
+from graped.core.recovery_types import Recovery, RecoveryStep, Verdict
 from graped.model import Power, SlotId, Stage, Verb
 from tests.core.recovery_world import POLICY, Farm, Kind, Nature, Outage
 from tests.core.world import RELAY, World, make_config, slots
@@ -334,3 +334,14 @@ def test_a_node_without_a_sign_since_graped_came_is_in_trouble_after_a_whole_boo
     assert not world.state.recovery
     world.run(200)
     assert cycles(world) == 1
+
+
+def test_cycles_before_a_restart_count() -> None:
+    world = farm(s0=Nature(hangs=1, after_s=10))
+    made = (world.now - 1000, world.now - 900, world.now - 800)
+    world.state = replace(world.state, recovery={A: Recovery(cycles=made)})
+    world.run(1500)
+    assert (cycles(world), world.state.recovery[A].step) == (0, RecoveryStep.PAUSE)
+    world.run(1500)
+    assert cycles(world) == 1
+    assert world.cuts[A][0] >= made[0] + 3600

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 from graped.core.jobs import Outcome, Result, Step
-from graped.model import Power, SlotId
+from graped.model import Power, SlotId, Verb
 from graped.store.store import Store
 from tests.store.clocks import FakeClock
 from tests.store.racks import Connections, job, opened, readings, run
@@ -249,5 +250,24 @@ def test_timers_flush_without_being_asked(tmp_path: Path) -> None:
                 raise AssertionError("nothing was written within 1.5 s")
         other.close()
         await store.close()
+
+    run(story)
+
+
+def test_recovery_s_cycles_of_the_last_hour_outlive_a_kill(tmp_path: Path) -> None:
+    async def story() -> None:
+        clock = FakeClock()
+        store = await opened(tmp_path / "grape.db", clock)
+        cycle = replace(job(1), verb=Verb.CYCLE, by="recovery")
+        await store.record_write([cycle, replace(cycle, id=2, by="uid 1000"), replace(job(3), by="recovery")], 0, 0xFE)
+        await store.close(clean=False)
+        clock.advance(3000)
+        again = await opened(tmp_path / "grape.db", clock)
+        assert again.recovery_cycles() == dict.fromkeys(cycle.tasks, (cycle.asked,))
+        await again.close()
+        clock.advance(700)
+        later = await opened(tmp_path / "grape.db", clock)
+        assert later.recovery_cycles() == {}
+        await later.close()
 
     run(story)
