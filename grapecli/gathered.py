@@ -46,9 +46,11 @@ def show_failed(session: Session, nodes: list[Json]) -> None:
     for why, names in reasons.items():
         if why:
             session.note(f"{fold(names)}: {paint(why, 'red')}")
-    for hint in dict.fromkeys(node["error"]["hint"] for node in nodes if node["error"]):
+    # A hint that names its node is the same one for all, with their names folded.
+    hints = _gathered(nodes, lambda node: node["error"]["hint"].replace(node["name"], "\0") if node["error"] else "")
+    for hint, names in hints.items():
         if hint:
-            session.note(f"  hint: {hint}")
+            session.note(f"  hint: {hint.replace(chr(0), fold(names))}")
 
 
 def _code(node: Json) -> str:

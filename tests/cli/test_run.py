@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from grapecli import gathered
 from grapecli import run as running
 from grapecli.copy import split
 from grapecli.ssh import command
+from graped.terminal.session import Session
 from tests.api.conftest import Served, serving
 from tests.api.remote import Remote
 from tests.cli.conftest import Run
@@ -65,6 +67,18 @@ def test_json_has_each_node_in_the_order_of_names(nodes: Remote, run: Run) -> No
     assert [node["code"] for node in told["nodes"]] == [0, 0, 0, 3, None]
     assert told["nodes"][4]["error"] == {"code": "ssh_timeout", "message": "no answer within 60 s", "hint": ""}
     assert {"stdout", "stderr", "seconds"} <= set(told["nodes"][0])
+
+
+def test_a_hint_that_names_its_node_is_shown_once(capsys: pytest.CaptureFixture[str]) -> None:
+    nodes = [
+        {"name": f"worker-0-{number}", "code": None,
+         "error": {"message": "it has no power", "hint": f"grapecli power on worker-0-{number}"}}
+        for number in range(3)
+    ]  # fmt: skip
+    gathered.show_failed(Session(), nodes)
+    assert capsys.readouterr().err.splitlines() == [
+        "worker-0-[0-2]: it has no power", "  hint: grapecli power on worker-0-[0-2]",
+    ]  # fmt: skip
 
 
 def test_stdin_goes_only_when_asked_for_and_not_without_end(
