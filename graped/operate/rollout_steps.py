@@ -206,7 +206,7 @@ class Steps:
         waiting = list(action.slots)
         while waiting:
             state = self._engine.state
-            job = state.jobs.get(job.id, job)
+            job = state.jobs.get(job.id, job)  # ended ones stay there for long enough
             for slot in [slot for slot in waiting if job.tasks[slot].result is not None]:
                 waiting.remove(slot)
                 task = job.tasks[slot]
