@@ -31,7 +31,7 @@ from graped.core.jobs import Step
 from graped.core.recovery_book import Book, keep
 from graped.core.recovery_case import Case
 from graped.core.recovery_hold import ALL, causes, covering, key_of
-from graped.core.recovery_trouble import Cast, look_over
+from graped.core.recovery_trouble import Cast, look_over, suspects
 from graped.core.recovery_types import BY, RecoveryHold, RecoveryStep
 from graped.model import SlotId
 
@@ -63,9 +63,10 @@ def released(draft: Draft, event: RecoveryReleased) -> None:
 def judge(draft: Draft) -> None:
     """Decide for each node in trouble what is done next; nothing to do, and nothing done, where all are well."""
     book = Book(draft)
-    cast = look_over(draft, book.entries)
-    if not (cast.trouble or book.entries or draft.before.recovery_holds or book.looks):
+    suspected = suspects(draft)
+    if not (suspected or book.entries or draft.before.recovery_holds or book.looks):
         return
+    cast = look_over(draft, suspected, book.entries)
     keep(draft, book, cast)
     holds = _hold(draft, book, cast)
     asked: set[SlotId] = set()

@@ -47,31 +47,41 @@ def quarantined(device: Device, entry: Recovery | None) -> str:
     return device.quarantine or (entry.quarantine if entry else "")
 
 
-def look_over(draft: Draft, entries: Mapping[SlotId, Recovery]) -> Cast:
-    """Find who is in trouble. Nodes of which nothing can be told play no part."""
+def suspects(draft: Draft) -> dict[SlotId, str]:
+    """Find whose signs are not as they should be, and say what the matter is. What is well costs next to nothing."""
+    found = {}
+    for slot, state in draft.slots.items():
+        if state.stage is Stage.UP or state.stage is Stage.OFF or state.desired is not Power.ON:
+            continue
+        device = device_of(draft.config, slot) if slot in draft.watched else None
+        if device is not None and (words := _trouble(draft, slot, state, device)):
+            found[slot] = words
+    return found
+
+
+def look_over(draft: Draft, suspected: Mapping[SlotId, str], entries: Mapping[SlotId, Recovery]) -> Cast:
+    """Find who is in trouble and may be touched, and who is not. Nodes of which nothing can be told play no part."""
     cast = Cast(worked_on=_worked_on(draft))
     for slot, state in draft.slots.items():
         if slot in draft.watched and state.desired is Power.ON and state.stage is not Stage.OFF:
-            _place(draft, cast, slot, state, entries.get(slot))
+            _place(draft, cast, slot, suspected.get(slot, ""), entries.get(slot))
         elif slot in draft.claims and state.desired is Power.ON:
             cast.booting[slot.stack] = cast.booting.get(slot.stack, 0) + 1  # in the middle of a cycle, or coming on
             cast.wanted += 1
     return cast
 
 
-def _place(draft: Draft, cast: Cast, slot: SlotId, state: SlotState, entry: Recovery | None) -> None:
-    device = device_of(draft.config, slot)
+def _place(draft: Draft, cast: Cast, slot: SlotId, words: str, entry: Recovery | None) -> None:
+    device, state = device_of(draft.config, slot), draft.slots[slot]
     if device is None or quarantined(device, entry):
         return
-    stage = state.stage
     if device.boot is Boot.LOCAL and slot not in draft.before.trusted:
         return  # whether it has a system that we could meet is not known
-    if stage is Stage.UP:
+    if state.stage is Stage.UP:
         cast.up.setdefault(slot.stack, []).append(slot)
         cast.wanted += 1
         return
-    words = _trouble(draft, slot, state, device)
-    if not words and stage is None:
+    if not words and state.stage is None:
         return
     cast.wanted += 1
     if not words:
