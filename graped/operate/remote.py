@@ -77,7 +77,7 @@ class Remote:
         )  # fmt: skip
         self._kept.keep(chore.id, results)
         self._house.journal.append(
-            "node.run.asked", f"{by} runs on {fold(names)}: {command}", job=chore.id,
+            "node.run.asked", f"{by} runs on {fold(names)}: {_line(command)}", job=chore.id,
             fields={"by": by, "nodes": list(names), "command": command, "stdin_bytes": len(stdin)},
         )  # fmt: skip
         self._follow(self._tell_end(chore.id, results))
@@ -218,7 +218,12 @@ def _error(failed: Exception) -> NodeError:
     return NodeError(code=GrapeError.code, message=f"graped failed inside ({type(failed).__name__})")
 
 
+def _line(command: str) -> str:
+    """Make a command one line that moves nobody's cursor."""
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in command)
+
+
 def _short(command: str) -> str:
     """Make a command one short line."""
-    line = " ".join(command.split())
+    line = _line(" ".join(command.split()))
     return line if len(line) <= SUBJECT_CHARACTERS else f"{line[: SUBJECT_CHARACTERS - 3]}..."

@@ -143,7 +143,7 @@ class Sessions:
             kept.gone = True
             close = kept.users == 0
         if close:
-            kept.session.close()
+            _close(kept.session)
 
     def _given_back(self, kept: _Kept) -> None:
         with self._lock:
@@ -151,7 +151,7 @@ class Sessions:
             kept.heard = time.monotonic()
             close = kept.gone and kept.users == 0
         if close:
-            kept.session.close()
+            _close(kept.session)
 
     def _sweep(self, now: float) -> None:
         slots = self._house.state.slots
@@ -163,3 +163,8 @@ class Sessions:
             idle = not kept.users and now - kept.heard >= KEPT_S
             if off or idle or not kept.session.alive:
                 self._forget(slot, kept)
+
+
+def _close(session: Session) -> None:
+    """Hang up beside everything else: paramiko waits for its own thread, and the event loop may be who asks."""
+    threading.Thread(target=session.close, name=f"end of {session.endpoint.name}", daemon=True).start()

@@ -58,14 +58,15 @@ def test_each_node_runs_it_and_the_event_log_knows_who_asked_what_and_how_it_end
         party = Party(yard)
         await yard.wake(A, B)
         with answering(yard, A), answering(yard, B):
-            said = await party.run(A, B, command="echo $NODE; cat; test $NODE = worker-0-0", stdin=b"hello\n")
+            said = await party.run(A, B, command="echo $NODE; cat\ntest $NODE = worker-0-0", stdin=b"hello\n")
         assert {name: (one.code, one.stdout) for name, one in said.items()} == {
             "worker-0-0": (0, "worker-0-0\nhello\n"), "worker-0-1": (1, "worker-0-1\nhello\n"),
         }  # fmt: skip
         assert party.job.outcome is Outcome.WITH_ERRORS
         assert party.job.nodes[B].reason == "exit code 1"
         (asked,) = await party.told("node.run.asked")
-        assert "echo $NODE; cat" in asked.message
+        assert asked.message.endswith("echo $NODE; cat\\ntest $NODE = worker-0-0"), "one line"
+        assert asked.fields["command"] == "echo $NODE; cat\ntest $NODE = worker-0-0"
         assert asked.fields["nodes"] == ["worker-0-0", "worker-0-1"]
         assert asked.fields["by"] == ME
         await yard.until(lambda: not party.remote._tasks)
