@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Final
 
@@ -15,7 +16,10 @@ from graped.operate.house import House
 from graped.operate.rollout_views import name_of
 from graped.work import Progress
 
+log = logging.getLogger("graped.rollouts")
+
 GOOD: Final = frozenset({Step.PASSED, Step.MOVED, Step.SKIPPED})
+_LOUD: Final = frozenset({"failed", "back", "stuck", "stopped", "interrupted"})
 _TOLD: Final = BAD | GOOD  # steps that are lines of the event log
 
 
@@ -61,6 +65,7 @@ class Telling:
         fields: dict[str, object] = {"rollout": rollout.id, "image": rollout.orders.image or None}
         if node:
             fields |= {"wave": node.wave + 1, "reason": node.reason, "root": "new" if node.moved else "former"}
+        log.log(logging.WARNING if what in _LOUD else logging.INFO, "%s", subject)
         self._house.journal.append(
             f"{word}.{what}", subject, node=name, stack=node.slot.stack if node else None, job=job, fields=fields
         )  # fmt: skip
