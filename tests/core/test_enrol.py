@@ -119,6 +119,8 @@ def check(enrolment: Enrolment) -> None:
         or (place.on and place.step is Step.LEAVING and not (place.verdict and place.verdict.explained))
     ]
     assert len(unsure) <= 1
+    clearing = [slot for slot, place in enrolment.places.items() if place.step is Step.CLEARING]
+    assert not (unsure and clearing)
     macs = [place.mac for place in enrolment.places.values() if place.mac and place.verdict is not Verdict.SKIPPED]
     assert len(macs) == len(set(macs))
 
@@ -291,3 +293,12 @@ def test_a_known_board_is_kept_by_its_traffic_at_once() -> None:
     ended = rack.run(enrolment, asked)
     assert ended.places[A].verdict is Verdict.KEPT
     assert rack.now - began < 10
+
+
+def test_what_is_told_late_of_a_slot_that_went_off_is_not_taken_for_the_next_one() -> None:
+    rack = one({})
+    enrolment, asked = start(rack, (A, B))
+    late = rack.now + LIMITS.timeout_s + 1.6  # about a second after the first slot went off
+    rack.coming.append((late, Heard(mac=board(1).mac, at=late)))
+    ended = rack.run(enrolment, asked)
+    assert [ended.places[slot].verdict for slot in (A, B)] == [Verdict.EMPTY, Verdict.EMPTY]
