@@ -39,12 +39,12 @@ _STOPPED = Failure(code="interrupted", message="graped was stopped", hint="Ask a
 
 @dataclass(slots=True, eq=False)
 class _Running:
-    """One chore: ``thread`` once it has its turn."""
+    """One chore; ``waits``: for its turn."""
 
     id: int
     work: Work
     slot: SlotId | None = None  # the node that is worked on now
-    thread: bool = False
+    waits: bool = False
     task: asyncio.Task[None] | None = None
 
 
@@ -185,13 +185,15 @@ class Chores:
         if running is None:
             return
         running.work.cancel()
-        if not running.thread and running.task is not None:
-            running.task.cancel()  # it waits for its turn
+        if running.waits and running.task is not None:
+            running.task.cancel()  # it waits for its turn; a task that has not begun would end without a word
 
     async def _run(self, running: _Running, call: Callable[[_Running], str], turn: asyncio.Semaphore | None) -> None:
         try:
+            running.work.check()
+            running.waits = True
             async with turn or contextlib.nullcontext():
-                running.thread = True
+                running.waits = False
                 result = await self._watched(running, call)
         except Stopping:
             self._end(running, Outcome.INTERRUPTED, failure=_STOPPED)

@@ -109,6 +109,15 @@ def test_how_work_fails(
     assert ("Traceback" in caplog.text) is (code == "internal")
 
 
+def test_work_that_is_cancelled_before_it_began_ends_as_cancelled() -> None:
+    async def story(chores: Chores, engine: Engine) -> None:
+        chore = chores.start(ChoreKind.IMAGE_EXEC, "a", lambda _: "done all the same", by="uid 0")
+        await engine.cancel(chore.id, by="uid 7")  # in the same turn of the loop
+        assert (await ended(engine, chore.id)).outcome is Outcome.CANCELLED
+
+    run(story)
+
+
 def test_cancelled_work_stops_and_so_does_work_that_waits_for_its_turn() -> None:
     def work(work: Work) -> str:
         while True:
