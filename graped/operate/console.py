@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import json
 import logging
 import os
@@ -37,7 +38,8 @@ FAULT: Final = "console"
 FILE: Final = "console.json"  # what was kept when graped stopped
 OFF: Final = "netboot.console is false"
 NO_ADDRESS: Final = "graped listens for it only where it netboots (netboot.active)"
-_HINT: Final = "Another program has the port (rsyslog, perhaps): set netboot.syslog_port, or have it listen elsewhere."
+_TAKEN: Final = "Another program has the port (rsyslog, perhaps): set netboot.syslog_port, or have it listen elsewhere."
+_NOT_OURS: Final = "It is tried again: is that address on netboot.interface?"
 
 
 class Console:
@@ -129,17 +131,18 @@ class Console:
     async def _bind(self, where: Receiver | None) -> None:
         self._close()
         if where is None:
-            self._told("")
+            self._told("", "")
             return
         try:
             for port, kernel in ((where.syslog_port, False), (where.netconsole_port, True)):
                 self._lanes.append(await self._listen(where.address, port, kernel))
         except OSError as error:
             self._close()
-            self._told(f"cannot listen for what nodes say at {where.address}: {error.strerror or error}")
+            text = f"cannot listen for what nodes say at {where.address}: {error.strerror or error}"
+            self._told(text, _TAKEN if error.errno == errno.EADDRINUSE else _NOT_OURS)
         else:
             self._bound = where
-            self._told("")
+            self._told("", "")
 
     async def _listen(self, address: IPv4Address, port: int, kernel: bool) -> asyncio.DatagramTransport:
         entry = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -154,12 +157,12 @@ class Console:
             raise
         return lane
 
-    def _told(self, failure: str) -> None:
+    def _told(self, failure: str, hint: str) -> None:
         """Tell a failure once, and once that it is over."""
         if failure == self._failure:
             return
         self._failure = failure
-        self._house.engine.post(DaemonFault(code=FAULT, message=failure, hint=_HINT if failure else ""))
+        self._house.engine.post(DaemonFault(code=FAULT, message=failure, hint=hint))
 
     def _close(self) -> None:
         for lane in self._lanes:

@@ -28,7 +28,7 @@ AT_ONCE: Final = 4  # facts are never urgent: other work with nodes has the proc
 ASKED_AT_ONCE: Final = 16  # by a person
 CONNECT_S: Final = 10.0
 SCRIPT_S: Final = 20.0
-RETRY_S: Final = 60.0  # after a failure, where ``facts_s`` is longer
+RETRY_S: Final = 5.0  # after a failure; then twice as long each time, up to ``facts_s``
 
 Ask = Callable[[Endpoint], str]
 """Run the script on a node and return what it wrote (in a thread). Raises: GrapeError."""
@@ -43,6 +43,7 @@ class Known:
     tried: float
     error: str = ""
     hint: str = ""
+    failures: int = 0  # in a row
 
 
 class FactsOf:
@@ -119,7 +120,7 @@ class FactsOf:
             begun = clock.monotonic()
             answer = self._ask(at)
         except GrapeError as error:
-            known = Known(tried=clock.monotonic(), error=error.detail, hint=error.hint)
+            known = Known(tried=clock.monotonic(), error=error.detail, hint=error.hint, failures=1)
             self._loop.call_soon_threadsafe(self._keep, slot, known)
             raise
         known = Known(facts=parse(answer), at=begun, tried=begun)
@@ -127,8 +128,8 @@ class FactsOf:
 
     def _keep(self, slot: SlotId, known: Known) -> None:
         before = self._known.get(slot)
-        if known.facts is None and before is not None:
-            known = replace(known, facts=before.facts, at=before.at)
+        if known.error and before is not None:
+            known = replace(known, facts=before.facts, at=before.at, failures=before.failures + 1)
         self._known[slot] = known
         self.version += 1
 
@@ -151,9 +152,14 @@ def due(state: State, idle: Iterable[SlotId], known: Mapping[SlotId, Known], now
             continue
         if last is None or not _is_of(last.tried, stage):
             waiting.append((float("-inf"), slot))  # it has just come up
-        elif now >= last.tried + (min(RETRY_S, every_s) if last.error else every_s):
+        elif now >= last.tried + pause_s(last, every_s):
             waiting.append((last.tried, slot))
     return [slot for _, slot in sorted(waiting)]
+
+
+def pause_s(last: Known, every_s: float) -> float:
+    """Tell how long a node is left alone that was asked. Pure."""
+    return min(every_s, RETRY_S * 2.0 ** min(last.failures - 1, 16)) if last.failures else every_s
 
 
 def view(name: str, known: Known | None, wall_of: Callable[[float], float]) -> NodeFacts:

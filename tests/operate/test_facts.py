@@ -66,11 +66,12 @@ def test_who_is_due_is_up_and_new_or_was_asked_long_ago() -> None:
     assert due(state_of(slots), [B, D], known, 600.0) == [D, B]  # who waits longest is first
 
 
-def test_a_node_that_failed_is_asked_again_sooner() -> None:
+@pytest.mark.parametrize(("failures", "pause_s"), [(1, 5.0), (2, 10.0), (4, 40.0), (9, 300.0), (1000, 300.0)])
+def test_a_node_that_failed_is_asked_again_sooner_and_less_often_each_time(failures: int, pause_s: float) -> None:
     slots = {A: SlotState(stage=Stage.UP, stage_since=100.0)}
-    failed = {A: Known(tried=200.0, error="no answer")}
-    assert due(state_of(slots), [A], failed, 259.0) == []
-    assert due(state_of(slots), [A], failed, 260.0) == [A]
+    failed = {A: Known(tried=200.0, error="no answer", failures=failures)}
+    assert due(state_of(slots), [A], failed, 199.9 + pause_s) == []
+    assert due(state_of(slots), [A], failed, 200.0 + pause_s) == [A]
 
 
 def test_without_a_period_nobody_is_asked() -> None:
