@@ -4,7 +4,8 @@
 |------------------------------------------------------|-------------|------------------------------------------------|
 | is under a hold (graped.core.recovery_hold)          | hold        | its patience anew when the hold is released    |
 | was looked at, and lives (.recovery_evidence)        | leave       | looked at again                                |
-| has mode ``off`` (not told), or shares its relay     | leave       |                                                |
+| has mode ``off``; shares its relay; would exceed its | leave       | mode ``off`` is not told                       |
+| budget                                               |             |                                                |
 | had its cycle cancelled by somebody                  | leave       | until it is well, or somebody switches it      |
 | is in trouble for less than ``patience_s``           | wait        | a Pi 3B whose boot ROM has halted: no patience |
 | cannot be told about, or nobody proves the way to it | wait        | looked at again                                |

@@ -59,13 +59,13 @@ class Book:
         else:
             self.looks[slot] = look
 
-    def look_at(self, slot: SlotId) -> None:
+    def look_at(self, slot: SlotId, every_s: float = LOOK_S) -> None:
         """Have a node looked at, unless that was asked for a moment ago."""
         look, now = self.looks.get(slot), self.draft.now
-        if look is None or now >= look.asked + LOOK_S:
+        if look is None or now >= look.asked + every_s:
             self.put_look(slot, Look(asked=now, seen=look.seen if look else None))
             self.draft.effects.append(LookAtNode(slot=slot))
-        self.wake(self.looks[slot].asked + LOOK_S)
+        self.wake(self.looks[slot].asked + every_s)
 
     def wake(self, when: float) -> None:
         """Ask for a Tick at a time to come."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from graped.config.types import RecoveryMode
-from graped.core import asking, port
+from graped.core import asking
 from graped.core.draft import Draft
 from graped.core.effects import SaveQuarantine, SoftReboot
 from graped.core.events import EvidenceSeen, PowerAsked
@@ -15,10 +15,14 @@ from graped.core.recovery_evidence import LIVES, SENTENCES, verdict
 from graped.core.recovery_hold import Proof, proof, witnesses
 from graped.core.recovery_trouble import Cast, mode_of
 from graped.core.recovery_types import BY, HOUR_S, Recovery, RecoveryStep, Verdict
+from graped.errors import OverBudget, SharedRelay
 from graped.model import SlotId, Verb
 
 GUARDS_S: Final = 10.0  # a hung node has nothing to drain that could answer
-FRESH_S: Final = 25.0  # what was seen counts for so long: until the next look is back
+ANSWER_S: Final = 10.0  # a look takes less; what was seen counts until the next one is back
+FRESH_S: Final = LOOK_S + ANSWER_S
+LONG_S: Final = 600.0  # who is in trouble for longer, and gets nothing but advice, is looked at less often
+SELDOM_S: Final = 60.0
 
 
 class Case:
@@ -40,7 +44,7 @@ class Case:
         if self.mode is RecoveryMode.OFF:
             self._set(RecoveryStep.LEAVE, "recovery is off for it", tell=False)
             return set()
-        if self._cancelled() or self._shares_relay():
+        if self._cancelled() or self._refused():
             return set()
         self._look()
         if self.seen is None or self.verdict is Verdict.UNKNOWN:
@@ -55,11 +59,13 @@ class Case:
         return self.asked
 
     def _look(self) -> None:
-        self.book.look_at(self.slot)
+        assert self.entry.since is not None
+        advises = self.mode is RecoveryMode.ADVISE and self.now >= self.entry.since + LONG_S
+        every_s = SELDOM_S if advises else LOOK_S
+        self.book.look_at(self.slot, every_s)
         self.asked.add(self.slot)
         seen = self.book.looks[self.slot].seen
-        assert self.entry.since is not None
-        if seen is not None and seen.at >= max(self.entry.since, self.now - FRESH_S):
+        if seen is not None and seen.at >= max(self.entry.since, self.now - every_s - ANSWER_S):
             self.seen, self.verdict = seen, verdict(seen)
 
     def _proved(self) -> bool:
@@ -148,12 +154,14 @@ class Case:
             self._set(RecoveryStep.LEAVE, self.entry.left)
         return bool(self.entry.left)
 
-    def _shares_relay(self) -> bool:
-        layout = self.draft.stacks[self.slot.stack].layout
-        shared = layout is not None and len(port.siblings(layout, self.slot.slot)) > 1
-        if shared:
-            self._set(RecoveryStep.LEAVE, "shares its relay with other slots")
-        return shared
+    def _refused(self) -> bool:
+        """Leave a node alone whose cycle would be refused: it shares its relay, or can never come on again."""
+        try:
+            asking.check(self.draft.before, Verb.CYCLE, (self.slot,))
+        except (SharedRelay, OverBudget) as error:
+            self._set(RecoveryStep.LEAVE, error.detail)
+            return True
+        return False
 
     def _set(
         self, step: RecoveryStep, why: str, next_at: float | None = None, *,
