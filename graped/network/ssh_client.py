@@ -136,7 +136,7 @@ class Session:
         import paramiko
 
         name = f"{self.endpoint.name}: {what or (command.split() or [''])[0]}"
-        channel = self.open(command)
+        channel = self.open(command, timeout_s=min(OPEN_S, timeout_s))
         try:
             output = talk(channel, name, pieces, timeout_s)
         except (paramiko.SSHException, EOFError) as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
@@ -109,6 +110,28 @@ def test_a_hanging_node_costs_its_timeout_alone(tmp_path: Path) -> None:
         assert said["worker-0-1"].error is not None
         assert said["worker-0-1"].error.code == "ssh_timeout"
         assert HUNG * 0.8 < took_s < HUNG + 3.0
+
+    play(tmp_path, story)
+
+
+def test_a_node_that_hangs_behind_a_kept_login_costs_no_more(tmp_path: Path) -> None:
+    async def story(yard: Yard) -> None:
+        party = Party(yard)
+        await yard.wake(A)
+        with answering(yard, A):
+            for _ in range(2):
+                hung = int((await party.run(A, command="echo $PPID"))["worker-0-0"].stdout)
+            os.kill(
+                hung, signal.SIGSTOP
+            )  # sshd's process of this login; as in a machine that hangs, it stays connected
+            try:
+                began = time.monotonic()
+                (one,) = (await party.run(A, command="echo fine", timeout_s=HUNG)).values()
+                took_s = time.monotonic() - began
+            finally:
+                os.kill(hung, signal.SIGCONT)
+        assert (one.code, one.stdout) == (0, "fine\n"), "by a login of its own"
+        assert took_s < HUNG + 1.0
 
     play(tmp_path, story)
 
