@@ -188,6 +188,9 @@ def test_a_wrong_word_tells_the_nearest(tmp_path: Path, text: str, key: str, nea
         f"config_txt = ['{'x' * 99}']",
         "config_txt = 'a=1'",
         "tftp_max = 0",
+        "console = 'yes'",
+        "syslog_port = 0",
+        "netconsole_port = 514",  # that of syslog
         "docker_gb = -1",
         "prepare.files = { 'etc/motd' = '/root/motd' }",
         "prepare.files = { '/etc/../../motd' = '/root/motd' }",
