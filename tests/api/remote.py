@@ -22,6 +22,7 @@ class Remote:
         self._engine = engine
         self._chores: Chores | None = None
         self._kept = Kept()
+        self._said: dict[int, Results] = {}
         self.held = threading.Event()
         self.held.set()
         self.asked: list[tuple[str, bytes, float, int]] = []
@@ -34,6 +35,9 @@ class Remote:
         return self._chores
 
     def results(self, job: int, after: int) -> JobResults:
+        chore = self._engine.state.chores.get(job)
+        if chore is not None and chore.ended is not None and job in self._said:  # it may have ended before it began
+            self._said[job].close(NodeError(code="cancelled", message="cancelled"))
         return self._kept.after(job, after)
 
     def run(
@@ -66,6 +70,7 @@ class Remote:
 
         chore = self.chores.start_each(ChoreKind.NODE_RUN, command, each, slots, by=by, at_once=fanout, turn=False)
         self._kept.keep(chore.id, results)
+        self._said[chore.id] = results
         return chore
 
     async def copy(
