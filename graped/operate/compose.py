@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 
 from graped.core.effects import AskSoftOff, LookAtNode, SoftReboot
-from graped.operate.console import Console
-from graped.operate.ears import Ears
-from graped.operate.enrolling import Enrolling
-from graped.operate.evidence import Evidence
-from graped.operate.facts import FactsOf
+from graped.operate.console.listening import Console
+from graped.operate.enrol.ears import Ears
+from graped.operate.enrol.enrolling import Enrolling
+from graped.operate.enrol.pending import Pending
+from graped.operate.enrol.seating import Seating
+from graped.operate.evidence.ladder import Evidence
+from graped.operate.evidence.pinging import Pings
+from graped.operate.facts.gathering import FactsOf
+from graped.operate.facts.identify import Identify
 from graped.operate.house import House
-from graped.operate.identify import Identify
-from graped.operate.pending import Pending
-from graped.operate.pinging import Pings
-from graped.operate.rebooting import Rebooting
+from graped.operate.power.rebooting import Rebooting
+from graped.operate.power.softly import Softly
+from graped.operate.power.willing import Willing
 from graped.operate.recovering import Recovering
-from graped.operate.remote import Remote
-from graped.operate.rollout_steps import steps_of
-from graped.operate.rollouts import Rollouts
-from graped.operate.seating import Seating
-from graped.operate.sessions import Sessions
-from graped.operate.softly import Softly
-from graped.operate.willing import Willing
+from graped.operate.remote.sessions import Sessions
+from graped.operate.remote.working import Remote
+from graped.operate.rollout.rollouts import Rollouts
+from graped.operate.rollout.steps import steps_of
 
 
 class Operations:

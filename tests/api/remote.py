@@ -10,7 +10,7 @@ from graped.core.chore import Chore, ChoreKind
 from graped.engine import Engine
 from graped.errors import CommandFailed, SshTimeout
 from graped.model import SlotId
-from graped.operate.results import Kept, Results, not_run
+from graped.operate.remote.results import Kept, Results, not_run
 from graped.provision.chores import Chores
 from graped.work import Work
 

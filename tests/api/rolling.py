@@ -14,7 +14,7 @@ from graped.core.rollout_types import Ended, Orders, Rollout, Status, Step
 from graped.engine import Engine
 from graped.errors import Conflict, NotFound
 from graped.model import Power, SlotId
-from graped.operate.rollout_views import view
+from graped.operate.rollout.views import view
 from graped.provision.chores import Chores
 from tests.api.provision import image
 

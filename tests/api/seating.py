@@ -14,8 +14,8 @@ from graped.core.enrolment import Enrolment, Limits, Step, Verdict
 from graped.engine import Engine
 from graped.errors import Conflict, NotFound
 from graped.model import Power, SlotId
-from graped.operate.enrol_results import report, summary
-from graped.operate.seating import mac_of
+from graped.operate.enrol.results import report, summary
+from graped.operate.enrol.seating import mac_of
 from graped.provision.chores import Chores
 
 WHEN = "2026-03-01T12:00:00.000Z"

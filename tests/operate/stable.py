@@ -15,7 +15,7 @@ from graped.errors import CommandFailed, NodeOn, NoSpace, NotFound, SshTimeout
 from graped.model import Power, SlotId, Stage
 from graped.netboot.roots import history
 from graped.netboot.roots.records import Origin, RootRecord
-from graped.operate.rollout_steps import Steps
+from graped.operate.rollout.steps import Steps
 from graped.work import Work
 from tests.operate.yard import Yard
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from graped.errors import CommandFailed, SshDenied, SshFailed, SshRefused
-from graped.operate.asking import ASK_S, Wish, ask_system, words
+from graped.operate.power.asking import ASK_S, Wish, ask_system, words
 from tests.network.sshd import free_port
 from tests.operate.yard import machine
 

@@ -17,8 +17,8 @@ import pytest
 from graped.config.types import Config, Netboot, Store
 from graped.model import SlotId
 from graped.netboot.images.parts import part
-from graped.operate import console as module
-from graped.operate.console import Console
+from graped.operate.console import listening as module
+from graped.operate.console.listening import Console
 from graped.operate.house import House
 from tests.api.rack import Rack, config_of
 from tests.network.sshd import LOOPBACK

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graped.operate.console_lines import LONGEST_LINE, MOST_LINES, Said, clean, read
+from graped.operate.console.lines import LONGEST_LINE, MOST_LINES, Said, clean, read
 
 BOOT = "9b65ad49-7bf7-4cd2-809a-f76dac8fd8ca"
 

@@ -7,8 +7,8 @@ from itertools import count
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graped.operate.console_lines import Said
-from graped.operate.console_ring import BURST, BYTES, LINES, Ring
+from graped.operate.console.lines import Said
+from graped.operate.console.ring import BURST, BYTES, LINES, Ring
 
 ONE, TWO = "9b65ad49-7bf7-4cd2-809a-f76dac8fd8ca", "00000000-7bf7-4cd2-809a-f76dac8fd8ca"
 

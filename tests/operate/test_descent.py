@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graped.model import MeterKind, Reading
-from graped.operate.descent import SILENT_ROUNDS, Descent, fall_ma, words
+from graped.operate.power.descent import SILENT_ROUNDS, Descent, fall_ma, words
 
 SEEN = st.lists(st.tuples(st.sampled_from([True, False, None]), st.booleans()), max_size=40)
 

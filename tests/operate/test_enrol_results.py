@@ -6,7 +6,7 @@ from graped.config.types import Cluster, Config, Device, Model, Stack
 from graped.core.enrolment import Enrolment, Facts, Limits, Place, Step, Verdict
 from graped.core.jobs import Result
 from graped.model import SlotId
-from graped.operate.enrol_results import changes_of, moves_of, reason_of, summary
+from graped.operate.enrol.results import changes_of, moves_of, reason_of, summary
 
 A, B, C = SlotId(0, 0), SlotId(0, 1), SlotId(0, 2)
 ONE, TWO, NEW = "02:00:00:00:00:01", "02:00:00:00:00:02", "b8:27:eb:00:00:09"

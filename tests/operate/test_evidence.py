@@ -21,9 +21,9 @@ from graped.network.neighbours import Arp, Neighbour, Surroundings
 from graped.network.ssh_client import Endpoint
 from graped.network.ssh_keys import KeyRing
 from graped.network.ssh_probe import Found, Probe
-from graped.operate.evidence import Evidence
-from graped.operate.pinging import Pings
-from graped.operate.rungs import Met, judged, link_of, meet_by_ssh, our_own
+from graped.operate.evidence.ladder import Evidence
+from graped.operate.evidence.pinging import Pings
+from graped.operate.evidence.rungs import Met, judged, link_of, meet_by_ssh, our_own
 from tests.network.sshd import free_port, server
 from tests.operate.yard import NOWHERE, A, B, C, Yard, address, machine, play, running
 

@@ -19,8 +19,8 @@ from graped.errors import SshTimeout
 from graped.model import SlotId, Stage
 from graped.network.ssh_client import Endpoint
 from graped.network.ssh_keys import KeyRing
-from graped.operate import facts as module
-from graped.operate.facts import FactsOf, Known, due
+from graped.operate.facts import gathering as module
+from graped.operate.facts.gathering import FactsOf, Known, due
 from graped.operate.house import House
 from tests.api.rack import Rack, config_of
 from tests.network.sshd import LOOPBACK, sshd

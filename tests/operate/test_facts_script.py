@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graped.api.facts_types import NodeDisk
-from graped.operate.facts_script import FACTS, SCRIPT, Facts, parse, words_of
+from graped.operate.facts.script import FACTS, SCRIPT, Facts, parse, words_of
 
 SHELLS = [shell for shell in (("dash",), ("bash", "--posix"), ("busybox", "sh")) if shutil.which(shell[0])]
 CPUINFO = "processor\t: 0\nprocessor\t: 1\nprocessor\t: 2\nprocessor\t: 3\nSerial\t\t: 10000000abcdef01\n"

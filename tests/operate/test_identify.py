@@ -17,7 +17,7 @@ import pytest
 from graped.errors import Cancelled, CommandFailed, NoLed
 from graped.network.ssh_client import Endpoint, Session, connect
 from graped.network.ssh_keys import KeyRing
-from graped.operate.identify import NO_LED, SCRIPT, blink
+from graped.operate.facts.identify import NO_LED, SCRIPT, blink
 from graped.work import Work
 from tests.network.sshd import LOOPBACK, sshd
 

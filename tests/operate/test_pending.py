@@ -11,10 +11,10 @@ import pytest
 
 from graped.config.types import Cluster, Config, Device, Stack, Store
 from graped.errors import NotFound, RequestError
-from graped.operate import pending
-from graped.operate.ears import Ears
-from graped.operate.pending import Pending
-from graped.operate.seating import Seating, mac_of
+from graped.operate.enrol import pending
+from graped.operate.enrol.ears import Ears
+from graped.operate.enrol.pending import Pending
+from graped.operate.enrol.seating import Seating, mac_of
 from graped.provision.sightings import MacHeard
 
 KNOWN, NEW, OTHER = "02:00:00:00:00:01", "b8:27:eb:00:00:01", "52:54:00:00:00:02"

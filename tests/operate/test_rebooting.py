@@ -9,7 +9,7 @@ from graped.core.effects import SoftReboot
 from graped.core.events import SoftRebootEnded
 from graped.errors import SshRefused
 from graped.network.ssh_client import Endpoint
-from graped.operate.rebooting import Rebooting
+from graped.operate.power.rebooting import Rebooting
 from tests.operate.yard import A, B, C, Yard, play
 
 

@@ -17,9 +17,9 @@ from graped.api.remote_types import NodeOutput
 from graped.core.jobs import Outcome
 from graped.errors import NoSpace, TooLarge
 from graped.model import SlotId, Verb
-from graped.operate import spool
-from graped.operate.remote import OUTPUT_BYTES, Remote
-from graped.operate.sessions import Sessions
+from graped.operate.remote import spool
+from graped.operate.remote.sessions import Sessions
+from graped.operate.remote.working import OUTPUT_BYTES, Remote
 from tests.operate.servers import answering
 from tests.operate.yard import ME, NOWHERE, A, B, Yard, address, play
 

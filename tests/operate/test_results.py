@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graped.api.remote_types import NodeError, NodeOutput
-from graped.operate import results
-from graped.operate.results import JOBS, Kept, Results
+from graped.operate.remote import results
+from graped.operate.remote.results import JOBS, Kept, Results
 
 WHY = NodeError(code="cancelled", message="not begun")
 

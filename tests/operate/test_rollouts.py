@@ -12,9 +12,9 @@ from graped.core.jobs import Outcome, Result
 from graped.core.rollout_types import Orders, Rollout, Status, Step, WhenOff
 from graped.errors import Conflict, NotFound
 from graped.model import Power, SlotId, Verb
-from graped.operate.rollout_records import Records
-from graped.operate.rollout_steps import mark_of
-from graped.operate.rollouts import Rollouts
+from graped.operate.rollout.records import Records
+from graped.operate.rollout.rollouts import Rollouts
+from graped.operate.rollout.steps import mark_of
 from graped.provision.chores import Chores
 from tests.operate.stable import DEAD, NEW, OLD, Stable, living
 from tests.operate.yard import ME, NOWHERE, A, B, C, Yard, play

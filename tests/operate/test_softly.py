@@ -19,8 +19,8 @@ from graped.errors import PingForbidden, SshDenied
 from graped.model import MeterKind, Power, Reading, Verb
 from graped.network.ssh_client import Endpoint
 from graped.operate.compose import Operations
-from graped.operate.pinging import Pings
-from graped.operate.softly import ASKED, TRY_S, Softly, alive
+from graped.operate.evidence.pinging import Pings
+from graped.operate.power.softly import ASKED, TRY_S, Softly, alive
 from tests.operate.yard import A, B, Yard, machine, play, running
 
 
@@ -228,7 +228,7 @@ def test_a_real_login_asks_and_only_what_was_wired_by_the_daemon_does_it(
 ) -> None:
     """From the command to ``systemctl`` over a real SSH server, through the daemon's own composition."""
     with machine(tmp_path) as node:
-        monkeypatch.setattr("graped.operate.softly.alive", lambda at: not node.said)
+        monkeypatch.setattr("graped.operate.power.softly.alive", lambda at: not node.said)
         monkeypatch.setattr(Pings, "ask", _by(lambda: not node.said))
 
         async def story(yard: Yard) -> None:

@@ -10,7 +10,7 @@ from graped.core.events import NodesTrusted, StageSeen
 from graped.errors import SshDenied, SshTimeout
 from graped.model import SlotId, Stage, Verb
 from graped.network.ssh_client import Endpoint
-from graped.operate.willing import Willing
+from graped.operate.power.willing import Willing
 from tests.operate.yard import A, B, C, Yard, play, running
 
 

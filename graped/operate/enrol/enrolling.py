@@ -17,12 +17,12 @@ from graped.core.enrolment import Enrolment, Facts, Heard, Limits, Switch, Verdi
 from graped.core.events import ChoreNodeEnded
 from graped.errors import Cancelled, Conflict, NotFound, Stopping
 from graped.model import Power, SlotId
-from graped.operate import enrol_results as results
-from graped.operate.ears import Ears
-from graped.operate.enrol_drive import Drive, Ear, begin
+from graped.operate.enrol import results as results
+from graped.operate.enrol.drive import Drive, Ear, begin
+from graped.operate.enrol.ears import Ears
+from graped.operate.enrol.pending import Pending
+from graped.operate.enrol.seating import Seating
 from graped.operate.house import House
-from graped.operate.pending import Pending
-from graped.operate.seating import Seating
 from graped.provision.sightings import MacHeard
 from graped.work import Work
 
@@ -247,7 +247,7 @@ class Enrolling:
         if real:
             if netboot.interface is None:
                 raise Conflict(NOBODY_LISTENS, hint=LISTEN_HINT)
-            from graped.operate.enrol_listen import is_there  # late: netlink costs a second on a Pi
+            from graped.operate.enrol.listen import is_there  # late: netlink costs a second on a Pi
 
             if not await asyncio.to_thread(is_there, netboot.interface):
                 raise Conflict(f"{NOBODY_LISTENS}: there is no interface {netboot.interface}", hint=LISTEN_HINT)
@@ -260,7 +260,7 @@ class Enrolling:
         interface = self._house.state.config.netboot.interface
         if interface is None or not any(map(self._house.is_real, slots)):
             return None
-        from graped.operate.enrol_listen import Interface  # late: netlink costs a second on a Pi
+        from graped.operate.enrol.listen import Interface  # late: netlink costs a second on a Pi
 
         return Interface(interface)
 

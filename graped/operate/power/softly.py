@@ -19,11 +19,11 @@ from graped.core.events import SoftOffEnded, SoftOffTold
 from graped.errors import GrapeError
 from graped.model import MeterKind, Reading, SlotId
 from graped.network.ssh_client import Endpoint
-from graped.operate import descent
-from graped.operate.asking import Wish, ask_system, words
-from graped.operate.descent import Descent
+from graped.operate.evidence.pinging import Pings
 from graped.operate.house import House
-from graped.operate.pinging import Pings
+from graped.operate.power import descent
+from graped.operate.power.asking import Wish, ask_system, words
+from graped.operate.power.descent import Descent
 
 T = TypeVar("T")
 

@@ -28,10 +28,10 @@ from graped.errors import Cancelled, Conflict, NoTarget, RolloutStopped, Stoppin
 from graped.model import Power, SlotId, Verb
 from graped.operate.aside import aside
 from graped.operate.house import House
-from graped.operate.rollout_records import Records
-from graped.operate.rollout_steps import Steps
-from graped.operate.rollout_telling import Telling, progress_of
-from graped.operate.rollout_views import name_of, view
+from graped.operate.rollout.records import Records
+from graped.operate.rollout.steps import Steps
+from graped.operate.rollout.telling import Telling, progress_of
+from graped.operate.rollout.views import name_of, view
 from graped.provision.wanted import runs
 from graped.work import Progress, Work
 

@@ -13,7 +13,7 @@ from graped.core.jobs import Result
 from graped.core.rollout_types import BACKWARD, BAD, FORWARD, Node, Rollout, Status, Step
 from graped.model import SlotId
 from graped.operate.house import House
-from graped.operate.rollout_views import name_of
+from graped.operate.rollout.views import name_of
 from graped.work import Progress
 
 log = logging.getLogger("graped.rollouts")

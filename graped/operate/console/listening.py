@@ -26,8 +26,8 @@ from graped.core.events import DaemonFault
 from graped.files import write_atomic
 from graped.model import SlotId
 from graped.netboot.console import Receiver, receiver_of
-from graped.operate.console_lines import read
-from graped.operate.console_ring import Kept, Ring
+from graped.operate.console.lines import read
+from graped.operate.console.ring import Kept, Ring
 from graped.operate.house import House
 
 log = logging.getLogger("graped.console")

@@ -19,7 +19,7 @@ from graped.core.state import SlotState, State
 from graped.errors import CommandFailed, GrapeError, NotFound
 from graped.model import SlotId, Stage
 from graped.network.ssh_client import Endpoint, connect
-from graped.operate.facts_script import SCRIPT, Facts, parse
+from graped.operate.facts.script import SCRIPT, Facts, parse
 from graped.operate.house import House
 from graped.work import Work
 

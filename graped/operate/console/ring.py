@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from graped.api.console_types import SourceWord
-from graped.operate.console_lines import Said
+from graped.operate.console.lines import Said
 
 LINES: Final = 3000  # a boot of a Raspberry Pi OS is 1000 to 1500
 BYTES: Final = 300_000  # 96 nodes: 30 MB

@@ -12,7 +12,7 @@ from graped.errors import CommandFailed, CommandTimeout, SshDenied, SshError
 from graped.network.neighbours import Arp, Surroundings
 from graped.network.ssh_client import Endpoint, connect
 from graped.network.ssh_probe import Found, Probe, probe
-from graped.operate.asking import words
+from graped.operate.power.asking import words
 
 PROBE_S: Final = 2.0
 LOGIN_S: Final = 1.5

@@ -20,9 +20,9 @@ from graped.model import SlotId
 from graped.network.arp import Own, who_has
 from graped.network.neighbours import Surroundings, surroundings
 from graped.network.ssh_client import Endpoint
+from graped.operate.evidence.pinging import Answers, Pings
+from graped.operate.evidence.rungs import Met, link_of, meet_by_ssh, our_own
 from graped.operate.house import House
-from graped.operate.pinging import Answers, Pings
-from graped.operate.rungs import Met, link_of, meet_by_ssh, our_own
 
 T = TypeVar("T")
 

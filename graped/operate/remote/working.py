@@ -16,9 +16,9 @@ from graped.errors import Cancelled, CommandFailed, GrapeError
 from graped.model import SlotId
 from graped.network.ssh_gather import Gathered, gather
 from graped.operate.house import House
-from graped.operate.results import Kept, Results
-from graped.operate.sessions import Sessions
-from graped.operate.spool import Spooled, take
+from graped.operate.remote.results import Kept, Results
+from graped.operate.remote.sessions import Sessions
+from graped.operate.remote.spool import Spooled, take
 from graped.work import Work
 
 OUTPUT_BYTES: Final = 256 * 1024  # kept of each output of a node

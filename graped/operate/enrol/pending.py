@@ -17,9 +17,9 @@ from graped.errors import NotFound
 from graped.files import write_atomic
 from graped.model import SlotId
 from graped.netboot.dhcp.render import PI_MAKERS
-from graped.operate.ears import Ears
+from graped.operate.enrol.ears import Ears
+from graped.operate.enrol.seating import Seating, mac_of
 from graped.operate.house import House
-from graped.operate.seating import Seating, mac_of
 from graped.provision.sightings import MacHeard
 
 log = logging.getLogger("graped.operate")

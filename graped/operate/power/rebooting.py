@@ -13,8 +13,8 @@ from graped.core.events import SoftRebootEnded
 from graped.errors import GrapeError
 from graped.model import SlotId
 from graped.network.ssh_client import Endpoint
-from graped.operate.asking import Wish, ask_system, words
 from graped.operate.house import House
+from graped.operate.power.asking import Wish, ask_system, words
 
 log = logging.getLogger("graped.rebooting")
 

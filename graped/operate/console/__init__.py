@@ -1,0 +1,1 @@
+"""What nodes say while they boot and run."""

@@ -1,0 +1,1 @@
+"""Which board sits in which slot, and who waits for one."""

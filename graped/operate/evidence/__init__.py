@@ -1,0 +1,1 @@
+"""How far a node answers, rung by rung."""

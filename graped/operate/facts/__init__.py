@@ -1,0 +1,1 @@
+"""What nodes say of themselves when asked; which one it is."""

@@ -1,0 +1,1 @@
+"""Commands and files on many nodes at once, over SSH."""

@@ -1,0 +1,1 @@
+"""Rollouts and reboots, driven wave after wave."""
