@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from graped.api.types import ConfigReport
 from graped.clock import Clock
 from graped.core.state import State
-from graped.engine import Engine
+from graped.engine import Engine, Journal
 from graped.model import SlotId
 from graped.provision.access import Access
 from graped.provision.chores import Chores
@@ -19,21 +19,6 @@ if TYPE_CHECKING:
     from graped.provision.compose import Provisioning  # brings paramiko and netlink, where netbooting is wanted
 
 Settings = Mapping[SlotId, Mapping[str, str | None]]
-
-
-class Journal(Protocol):
-    """The event log. Call it in the loop's thread."""
-
-    def append(
-        self,
-        kind: str,
-        message: str,
-        *,
-        stack: int | None = None,
-        node: str | None = None,
-        job: int | None = None,
-        fields: Mapping[str, object] | None = None,
-    ) -> object: ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
