@@ -16,9 +16,11 @@ from graped.core.events import Event, SlotsWatched, StageSeen
 from graped.core.lateness import UNTRUSTED
 from graped.core.state import SlotState, State
 from graped.model import SlotId, Stage
+from graped.network.ssh_client import Endpoint
 from graped.network.ssh_keys import KeyRing
 from graped.network.ssh_probe import Probe, probe
 from graped.provision.changed_keys import ChangedKeys
+from graped.provision.doubts import Doubts, stuck
 from graped.provision.pulse import Answer, Pulse, is_booting
 
 IDLE_S: Final = 0.5  # between two looks at who is to be asked
@@ -56,6 +58,7 @@ class Living:
         self._askers = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="ssh")
         self._asking: set[SlotId] = set()
         self._met: set[SlotId] = set()  # asked at least once since we started
+        self.doubts = Doubts()
 
     async def run(self) -> None:
         """Ask until cancelled."""
@@ -98,16 +101,27 @@ class Living:
                 name, config = state.config.node_name(slot), state.config
                 connect_s = BOOT_CONNECT_S if self._boots(state.slots, slot) else TIMEOUT_S
 
-                def ask() -> tuple[Probe, tuple[str, ...]]:  # in a thread
-                    keys = self._keys.public_keys(name)
-                    return probe(str(address), config.ssh.port, keys, TIMEOUT_S, connect_s=connect_s), keys
+                doubted = self.doubts.concern(slot, self._stage(slot))
 
-                found, pinned = await asyncio.get_running_loop().run_in_executor(self._askers, ask)
+                def ask() -> tuple[Probe, tuple[str, ...], str]:  # in a thread
+                    keys = self._keys.public_keys(name)
+                    found = probe(str(address), config.ssh.port, keys, TIMEOUT_S, connect_s=connect_s)
+                    why = ""
+                    if doubted and found.key_matches:
+                        at = Endpoint(
+                            name=name, address=str(address), port=config.ssh.port, user=config.ssh.user, host_keys=keys
+                        )
+                        why = stuck(at, self._keys.cluster_key())
+                    return found, keys, why
+
+                found, pinned, why = await asyncio.get_running_loop().run_in_executor(self._askers, ask)
             if found.key_matches is False:
                 self._changed_keys.seen(slot, name, pinned, found.key)
             elif found.key_matches:
                 self._changed_keys.settled(slot)
-            answer = _answer(found, name, pinned=bool(pinned), local=slot in self._local)
+            if doubted and found.key_matches and not why:
+                self.doubts.settle(slot)
+            answer = _answer(found, name, pinned=bool(pinned), local=slot in self._local, stuck=why)
             seen = self._pulse.heard(slot, self._stage(slot), answer, self._clock.monotonic())
             if seen is not None:
                 first = slot not in self._met
@@ -121,8 +135,10 @@ class Living:
         return now.stage if now else None
 
 
-def _answer(found: Probe, name: str, *, pinned: bool, local: bool) -> Answer:
-    """Say what came back: SSH that shows no key is no answer. Pure."""
+def _answer(found: Probe, name: str, *, pinned: bool, local: bool, stuck: str) -> Answer:
+    """Say what came back: SSH that shows no key, or behind which no command ends, is no answer. Pure."""
+    if stuck:
+        return Answer(error=stuck)
     if found.key_matches is not None:
         return Answer(banner=found.banner, trusted=found.key_matches)
     if found.key and not pinned:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from graped.config.types import Config
@@ -17,6 +18,7 @@ from graped.model import PortReading, SlotId, Stage
 from graped.network.ssh_client import Endpoint
 from graped.operate.house import House
 from graped.provision.chores import Chores
+from graped.provision.doubts import Doubts
 from tests.api.rack import Rack, config_of
 
 
@@ -27,6 +29,7 @@ class Door:
         self._engine = engine
         self.keys = keys
         self.at: Endpoint | None = None
+        self.living = SimpleNamespace(doubts=Doubts())
 
     def endpoint(self, slot: SlotId) -> Endpoint:
         name = self._engine.state.config.node_name(slot)

@@ -142,6 +142,8 @@ def test_a_refresh_tells_who_did_not_answer_and_keeps_what_was_known() -> None:
         assert (after.error, after.hint) == ("worker-0-1: no answer in 10 s", "Is it on?")
         assert (after.at, after.model) == (before.at, before.model)
         assert after.tried != before.tried
+        doubts = house.access.living.doubts
+        assert (doubts.concern(A, Stage.UP), doubts.concern(B, Stage.UP)) == (False, True), "who is silent is doubted"
 
     dwell(story)
 

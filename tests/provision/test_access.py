@@ -77,14 +77,14 @@ class World:
         self.theirs = KeyRing(folder / "theirs")
 
     @contextlib.contextmanager
-    def answering(self, slot: SlotId, keys: str) -> Iterator[None]:
+    def answering(self, slot: SlotId, keys: str, *more_lines: str) -> Iterator[None]:
         """Run a node's SSH server with the host keys of that name; it lets the cluster's key in."""
         room = self.folder / f"sshd-{slot.slot}-{keys}"
         room.mkdir()
         (room / "authorized").write_text(self.access.keys.cluster_public_key() + "\n")
         host = self.theirs.host_keys(keys) / "ssh_host_ed25519_key"
         more = (f"ListenAddress 127.0.9.{2 + slot.slot}:{self.port}", f"AuthorizedKeysFile {room}/authorized",
-                "StrictModes no", "PermitRootLogin yes")  # fmt: skip
+                "StrictModes no", "PermitRootLogin yes", *more_lines)  # fmt: skip
         with sshd(room, [host], *more):
             yield
 
@@ -147,6 +147,37 @@ def test_a_node_is_up_soon_after_its_ssh_answers_and_lost_is_its_own_end(
             assert took_s < UP_S + BUSY_S
             assert world.slot(A).stage_reason.startswith("SSH-2.0-OpenSSH")
             await world.until(lambda: A in world.engine.state.trusted)
+
+    play(story)
+
+
+def test_a_node_whose_key_is_right_and_whose_commands_hang_is_lost_until_one_ends(
+    play: Play, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graped.provision.pulse.LIVING_S", 0.2)
+    monkeypatch.setattr("graped.provision.pulse.DOUBT_S", 0.2)
+    monkeypatch.setattr("graped.provision.doubts.COMMAND_S", 0.4)
+    hang = tmp_path / "hang"
+    line = f"ForceCommand while test -e {hang}; do sleep 0.1; done"
+
+    async def story(world: World) -> None:
+        world.access.keys.pin("worker-0-0", world.theirs.public_keys(world_keys(world, "a")))
+        await world.power(Verb.ON, A)
+        with world.answering(A, "a", line):
+            await world.until(lambda: world.slot(A).stage is Stage.UP)
+            world.access.living.doubts.raise_for(A)
+            await asyncio.sleep(1.5)
+            assert world.slot(A).stage is Stage.UP, "commands end: there is nothing to doubt"
+            hang.touch()
+            await asyncio.sleep(1.5)
+            assert world.slot(A).stage is Stage.UP, "nobody doubts it: its key is all that is asked for"
+            world.access.living.doubts.raise_for(A)
+            await world.until(lambda: world.slot(A).stage is Stage.LOST)
+            assert "a command does not end" in world.slot(A).stage_reason
+            await asyncio.sleep(1.5)
+            assert world.slot(A).stage is Stage.LOST, "its key alone does not make it live"
+            hang.unlink()
+            await world.until(lambda: world.slot(A).stage is Stage.UP)
 
     play(story)
 

@@ -16,7 +16,7 @@ from graped.api.folding import fold
 from graped.api.times import rfc3339
 from graped.core.chore import Chore, ChoreKind
 from graped.core.state import SlotState, State
-from graped.errors import CommandFailed, GrapeError, NotFound
+from graped.errors import CommandFailed, CommandTimeout, GrapeError, NotFound, SshTimeout
 from graped.model import SlotId, Stage
 from graped.network.ssh_client import Endpoint, connect
 from graped.operate.facts.script import SCRIPT, Facts, parse
@@ -122,6 +122,8 @@ class FactsOf:
         except GrapeError as error:
             known = Known(tried=clock.monotonic(), error=error.detail, hint=error.hint, failures=1)
             self._loop.call_soon_threadsafe(self._keep, slot, known)
+            if isinstance(error, CommandTimeout | SshTimeout):  # busy, or it proves its key and does nothing else
+                self._loop.call_soon_threadsafe(self._house.access.living.doubts.raise_for, slot)
             raise
         known = Known(facts=parse(answer), at=begun, tried=begun)
         self._loop.call_soon_threadsafe(self._keep, slot, known)

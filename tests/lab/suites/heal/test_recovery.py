@@ -42,6 +42,8 @@ HANGS, CUT, CALM, CALM_TOO = "worker-1-0", "worker-1-1", "worker-1-2", "worker-1
 NODES = (PANICS, CALM_PI, HANGS, CUT, CALM, CALM_TOO)
 LOST_S = 90.0  # three answers that stay out
 BACK_S = 180.0
+# bash reads this for a command over SSH, too; all but a request to start again hangs.
+STUCK = '[ -e /run/stuck ] && case "$BASH_EXECUTION_STRING" in *systemctl*) ;; *) exec sleep 1000 ;; esac\n'
 OUTAGE_S = 20.0  # longer than the patience and a look together
 
 Record = Callable[[str, object], None]
@@ -123,6 +125,27 @@ def test_a_quarantined_node_that_gets_its_cable_back_is_up_and_can_be_released(w
     ward.cli("node", "release", CUT)
     assert not quarantine(ward, CUT)
     assert cuts(ward) == before
+
+
+def test_a_node_that_lets_us_in_and_does_nothing_is_asked_to_start_again(ward: Ward, record_property: Record) -> None:
+    card, before = ward.cards[CALM], cuts(ward)
+    boots = card.boots
+    rc = card.root / "root/.bashrc"
+    rc.write_text(STUCK + (rc.read_text() if rc.exists() else ""))
+    card.do("touch", "/run/stuck")  # gone with the next boot
+    started = time.monotonic()
+    with ward.configured("[ssh]\nfacts_s = 5\n"):  # work on it that does not end is what raises the doubt
+        ward.until(lambda: card.boots == boots + 1, BACK_S, "it starts again")
+        ward.wait_stage("up", CALM, timeout_s=BACK_S)
+    took_s = time.monotonic() - started
+    assert cuts(ward) == before
+    steps = [event["kind"] for event in told(ward, CALM)]
+    assert "recovery.soft_reboot" in steps, steps
+    assert "recovery.cycle" not in steps, steps
+    assert any("a command does not end" in event["fields"]["evidence"] for event in told(ward, CALM))
+    record_property(
+        "summary", f"heal: a node on which no command ends is up again, without a cycle, after {took_s:.0f} s"
+    )
 
 
 def test_nothing_is_cycled_while_the_nfs_server_hangs(ward: Ward, record_property: Record) -> None:
