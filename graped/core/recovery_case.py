@@ -116,14 +116,14 @@ class Case:
             return waits
         if self.verdict is not Verdict.SICK:
             return False
-        if self._may("is asked to start again", RecoveryStep.SOFT_REBOOT):
+        if self._may(RecoveryStep.SOFT_REBOOT):
             self.book.put(self.slot, soft_at=self.now)
             self.draft.effects.append(SoftReboot(slot=self.slot))
             self.book.wake(self.now + self.policy.pause_s)
         return True
 
     def _cycle(self, recent: tuple[float, ...]) -> None:
-        if not self._may("is power-cycled", RecoveryStep.CYCLE):
+        if not self._may(RecoveryStep.CYCLE):
             return
         number = self.draft.next_job
         asking.accept(self.draft, PowerAsked(job=number, verb=Verb.CYCLE, slots=(self.slot,), by=BY))
@@ -133,16 +133,16 @@ class Case:
 
     def _quarantine(self) -> None:
         tried = f"{self.entry.trouble}; {times(self.entry.attempts, 'cycle')} brought nothing: {self._evidence()}"
-        if self._may("goes into quarantine", RecoveryStep.QUARANTINE, tried):
+        if self._may(RecoveryStep.QUARANTINE, tried):
             reason = "".join(one if one.isprintable() else "?" for one in tried[:200])  # nodes say what they like
             self.book.put(self.slot, since=None, began=None, next_at=None, quarantine=reason)
             self.draft.effects.append(SaveQuarantine(slot=self.slot, reason=reason))
 
-    def _may(self, what: str, step: RecoveryStep, why: str = "") -> bool:
+    def _may(self, step: RecoveryStep, why: str = "") -> bool:
         """Tell a step; whether it is to be taken, too."""
         acts = self.mode is RecoveryMode.ACT
         why = why or f"{self.entry.trouble}; {SENTENCES[self.verdict]}"
-        self._set(step, why, verb=what if acts else f"would have to be treated: {what} (mode advise)", again=acts)
+        self._set(step, why, verb=_DONE[step] if acts else f"{_ADVISED[step]} (mode advise)", again=acts)
         return acts
 
     def _cancelled(self) -> bool:
@@ -183,6 +183,16 @@ class Case:
         return f"{self.entry.trouble}; {self.seen.text or self.verdict}" if self.seen else self.entry.trouble
 
 
+_DONE: Final = {
+    RecoveryStep.SOFT_REBOOT: "is asked to start again",
+    RecoveryStep.CYCLE: "is power-cycled",
+    RecoveryStep.QUARANTINE: "goes into quarantine",
+}
+_ADVISED: Final = {
+    RecoveryStep.SOFT_REBOOT: "would be asked to start again",
+    RecoveryStep.CYCLE: "would be power-cycled",
+    RecoveryStep.QUARANTINE: "would go into quarantine",
+}
 _WORDS: Final = {
     RecoveryStep.WAIT: "is given time",
     RecoveryStep.LEAVE: "is left alone",
