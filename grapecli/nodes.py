@@ -129,7 +129,7 @@ def _pairs(node: Json) -> list[tuple[str, str]]:
     if power["fault"] is not None:
         pairs.append(("fault", f"{power['fault']['message']}, since {times.clock(power['fault']['since'])}"))
         pairs += [("hint", power["fault"]["hint"])] if power["fault"]["hint"] else []
-    pairs += _recovery(node["recovery"])
+    pairs += _recovery(node.get("recovery"))  # a graped that is being upgraded tells none
     return [*pairs, ("job", str(node["job"]))] if node["job"] is not None else pairs
 
 
