@@ -16,6 +16,7 @@ from graped.config.types import Config
 
 SOURCE_PORT: Final = 6665  # netconsole's own default. Source: Linux, Documentation/networking/netconsole.rst
 FIRST_INTERFACE: Final = "eth0"  # as the kernel names it before anything could rename it
+ROOM: Final = "log_buf_len=1M"  # for what a kernel says before the unit runs: some keep 16 kB, which one boot fills
 HELLO: Final = "grape-console boot "  # the unit's first line in each boot, then the kernel's boot id
 
 
@@ -42,4 +43,5 @@ def kernel_words(receiver: Receiver, node: IPv4Address) -> tuple[str, ...]:
     return (
         f"grape.console={at}:{receiver.syslog_port}:{receiver.netconsole_port}",
         f"netconsole=+{SOURCE_PORT}@{node}/{FIRST_INTERFACE},{receiver.netconsole_port}@{at}/",
+        ROOM,
     )

@@ -25,6 +25,7 @@ def test_the_words_name_the_master_and_the_node() -> None:
     assert kernel_words(RECEIVER, IPv4Address("10.77.0.12")) == (
         "grape.console=10.77.0.1:514:6666",
         "netconsole=+6665@10.77.0.12/eth0,6666@10.77.0.1/",
+        "log_buf_len=1M",
     )
 
 
@@ -40,7 +41,7 @@ def test_each_node_is_told_in_its_own_command_line(receiver: Receiver | None) ->
     node = plans.node(2)
     layout = plans.plan(node, receiver=receiver, kernel_args="mine=1")
     words = boot_files(layout, node, boot, Path("/srv/netboot/root")).files["cmdline.txt"].split()
-    told = [word for word in words if "console=" in word]
+    told = [word for word in words if "console=" in word or word.startswith("log_buf_len=")]
     assert told == (list(kernel_words(RECEIVER, node.address)) if receiver else [])
     assert words[-1] == "mine=1"  # the user has the last word
 
