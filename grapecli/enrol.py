@@ -6,13 +6,11 @@ import sys
 
 import click
 
-from grapecli import exits, follow, working
+from grapecli import exits, working
 from grapecli.fold import fold
 from grapecli.frame import Command, join, nodes_argument, pass_session, span
-from graped.errors import TimedOut, Unreachable
 from graped.terminal import table
 from graped.terminal.asking import ask, confirm
-from graped.terminal.failure import Interrupted
 from graped.terminal.session import Session
 
 TYPE_CHECKING = False
@@ -78,31 +76,13 @@ def look(
         "nodes": planned["slots"], "consent": running, "dry_run": dry_run, "accept_moves": accept_moves,
         "timeout_s": timeout,
     }  # fmt: skip
-    job = _follow(session, client.post("/v1/enrol", body))
+    job = working.followed(session, client.post("/v1/enrol", body))
     report = client.get(f"/v1/enrol/{job['id']}")
     if not session.json:
         _show(session, report)
         report = _moves(session, report, asked=dry_run or accept_moves)
     _told(session, report, job)
     return exits.of_outcome(job["outcome"])
-
-
-def _follow(session: Session, job: Json) -> Json:
-    """See the work to its end. Raises: Interrupted, Unreachable; it goes on."""
-    view = working.choose(session)
-    try:
-        for now in follow.job(session.client(), job, follow.Deadline(None)):
-            job = now
-            working.show(job, view)
-    except KeyboardInterrupt:
-        raise Interrupted(f"Job {job['id']} goes on.", hint=follow.job_hint(job)) from None
-    except (TimedOut, Unreachable):
-        if session.json:
-            session.print_json(job)
-        raise
-    finally:
-        view.close()
-    return job
 
 
 def _show(session: Session, report: Json) -> None:

@@ -116,6 +116,13 @@ def finish(
         else:
             session.print(f"job {job['id']} accepted: {job['kind']} {job['subject']}")
         return exits.OK
+    return ended(session, followed(session, job, timeout=timeout, view=view, hear=hear))
+
+
+def followed(
+    session: Session, job: Json, *, timeout: float | None = None, view: View | None = None, hear: bool = False
+) -> Json:
+    """See an accepted job to its end, and return it as it ended. Raises: TimedOut, Unreachable, Interrupted."""
     view = view or choose(session)
     deadline = follow.Deadline(timeout)
     hearing = Hearing(session, job["id"]) if hear else None
@@ -135,7 +142,7 @@ def finish(
         raise
     finally:
         view.close()
-    return ended(session, job)
+    return job
 
 
 def show(job: Json, view: View, *, but: str | None = None) -> None:
