@@ -1,4 +1,4 @@
-"""One real sshd a module: a node with keys of its own, which lets the cluster's key in."""
+"""One real sshd a module, a login a test: a node with keys of its own, which lets the cluster's key in."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def endpoint(ring: KeyRing, port: int) -> Endpoint:
     return Endpoint(name=NODE, address=LOOPBACK, port=port, user=getpass.getuser(), host_keys=keys)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def session(ring: KeyRing, port: int) -> Iterator[Session]:
     keys = ring.public_keys(NODE)
     endpoint = Endpoint(name=NODE, address=LOOPBACK, port=port, user=getpass.getuser(), host_keys=keys)
