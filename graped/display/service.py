@@ -74,7 +74,6 @@ class DisplayService:
             bus = await self._find(candidates, config.display.address)
             if bus is not None:
                 self._say("display.found", f"the display answers on bus {bus}")
-                await self._watch(bus)
                 await self._serve(bus, self._make_panel(self._buses[bus], config.display.address))
                 self._say("display.lost", "the display does not answer any more")
                 wait_s = FIRST_RETRY_S
@@ -96,6 +95,7 @@ class DisplayService:
         painted_at = self._clock()
         failures = 0
         while failures < FAILURES_TO_LOSE:
+            await self._watch(bus)
             self._touched.clear()
             try:
                 port, configured = await self._on(bus, lambda: _look(panel))
@@ -132,7 +132,7 @@ class DisplayService:
         try:
             await self._on(bus, lambda: gpio.watch(line, Edge.FALLING, touched))
             self._watching = True
-        except PinError as error:  # tried again when the display is found again
+        except PinError as error:  # tried again with each refresh
             if not self._complained:
                 self._report("display.unwatched", f"the knob answers slowly: {error.detail}")
             self._complained = True

@@ -1,7 +1,8 @@
-"""GPIO that may not be there yet: opened when first used, and asked for again at growing intervals."""
+"""GPIO that may not be there yet: opened when first used, once, and asked for again at growing intervals."""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
 
@@ -25,6 +26,7 @@ class LateGpio:
         self._clock = clock
         self._retry_max_s = retry_max_s
         self._gpio: Gpio | None = None
+        self._opening = threading.Lock()  # asked by the lanes of all buses and of the pins
         self._missing: PinError | None = None
         self._pause_s = FIRST_PAUSE_S
         self._ask_at = 0.0
@@ -61,14 +63,18 @@ class LateGpio:
     def _there(self) -> Gpio:
         if self._gpio is not None:
             return self._gpio
+        with self._opening:
+            return self._gpio or self._open()
+
+    def _open(self) -> Gpio:
         if self._missing is not None and self._clock() < self._ask_at:
             raise PinError(self._missing.detail, hint=self._missing.hint)
         try:
-            self._gpio = self._open_gpio()
+            self._gpio = gpio = self._open_gpio()
         except PinError as error:
             self._missing = error
             self._ask_at = self._clock() + self._pause_s
             self._pause_s = min(2 * self._pause_s, self._retry_max_s)
             raise
         self._missing, self._pause_s = None, FIRST_PAUSE_S
-        return self._gpio
+        return gpio

@@ -165,18 +165,24 @@ def test_the_interrupt_wakes_it_long_before_the_next_refresh() -> None:
     asyncio.run(main())
 
 
-def test_a_pin_that_cannot_be_watched_is_said_once_and_the_knob_is_polled() -> None:
-    class Unwatchable(FakeGpio):
+def test_a_pin_that_cannot_be_watched_is_said_once_and_asked_for_until_it_can() -> None:
+    class Late(FakeGpio):
+        tries = 0
+
         def watch(self, pin: int, edge: Edge, seen: Callable[[], None]) -> None:
-            raise PinError("no edges here")
+            self.tries += 1
+            if self.tries < 4:
+                raise PinError("no edges here")
+            super().watch(pin, edge, seen)
 
     async def main() -> None:
-        async with Bench(gpio=Unwatchable({})).running() as bench:
+        gpio = Late({})
+        async with Bench(gpio=gpio).running() as bench:
             await bench.until(bench.shows("grape"))
-            bench.board.plugged = False
-            await bench.until(lambda: "display.lost" in bench.reports)
-            bench.board.plugged = True
-            await bench.until(lambda: bench.reports.count("display.found") == 2)
+            await bench.until(lambda: 17 in gpio.watchers)
+            refreshes = len(bench.lane.asked)
+            await bench.until(lambda: len(bench.lane.asked) > refreshes + 6)
+            assert gpio.tries == 4
             assert bench.reports.count("display.unwatched") == 1
 
     asyncio.run(main())

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from graped.errors import PinError
@@ -81,3 +85,22 @@ def test_a_missing_chip_costs_little_and_is_found_when_it_comes() -> None:
 
 def test_closing_what_was_never_there_is_nothing() -> None:
     LateGpio(Machine(loads_at=1.0).open_gpio).close()
+
+
+def test_threads_that_ask_at_once_open_it_once() -> None:
+    machine = Machine(loads_at=0.0)
+    together = threading.Barrier(4)
+
+    def slowly() -> Pins:
+        time.sleep(0.1)  # as long as an import
+        return machine.open_gpio()
+
+    gpio = LateGpio(slowly)
+
+    def ask(pin: int) -> bool:
+        together.wait()
+        return gpio.level(pin)
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(ask, range(4))) == [True] * 4
+    assert len(machine.opened) == 1
