@@ -44,9 +44,10 @@ class Process:
         """Take its power away."""
         if self.process is None:
             return
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait(END_S)
+        if self.running:  # the number of one that has ended may be another's by now
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait(END_S)
         self.process = None
 
     def wait_for(self, pattern: str, timeout_s: float) -> re.Match[str]:
