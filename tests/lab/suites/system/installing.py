@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import signal
 import subprocess
 import threading
+import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 from tests.lab.machines.bare_machine import SOURCE, WHEELHOUSE, BareMachine
 
 INSTALL: Final = f"{SOURCE}/master_setup/install"
 APPLY_S: Final = 180.0
-PID: Final = "/run/killed.pid"
+INSIDE_S: Final = 5.0
+PAUSE_S: Final = 0.002
 
 
 class Installer:
@@ -20,6 +26,8 @@ class Installer:
     def __init__(self, machine: BareMachine, *options: str) -> None:
         self.machine = machine
         self.options = (f"--wheelhouse={WHEELHOUSE}", *options)
+        self.told: list[str] = []  # the lines of the last call that was to be interrupted, to its very end
+        self._process = 0
 
     def attempt(self, verb: str, *more: str) -> subprocess.CompletedProcess[str]:
         """Call a verb, whatever comes of that."""
@@ -39,22 +47,25 @@ class Installer:
     def interrupted(self, verb: str, reached: Callable[[str], bool], end: Callable[[], object]) -> bool:
         """Call a verb, and ``end`` at the first line it tells that is ``reached``; False where none was."""
         options = self.options if verb == "apply" else ()
-        words = ("sh", "-c", f'echo $$ >{PID}; exec "$@"', "sh", INSTALL, verb, *options)
         child = subprocess.Popen(
-            self.machine.command(*self.machine.session(), *words), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+            self.machine.command(*self.machine.session(), INSTALL, verb, *options), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
         assert child.stdout is not None
         late = threading.Timer(APPLY_S, child.kill)
         late.start()
-        told = []
+        self.told = []
         try:
-            for line in child.stdout:
-                told.append(line)
+            self._process = inside(child.pid)
+            for line in map(bytes.decode, child.stdout):
+                self.told.append(line)
                 if reached(line):
                     end()
+                    child.wait()
+                    os.set_blocking(child.stdout.fileno(), False)  # what it has started may have the other end, too
+                    self.told += (child.stdout.read() or b"").decode().splitlines()
                     return True
-            assert child.wait() == 0, "".join(told)
+            assert child.wait() == 0, "".join(self.told)
             return False
         finally:
             late.cancel()
@@ -63,5 +74,19 @@ class Installer:
             child.stdout.close()
 
     def kill(self) -> None:
-        """SIGKILL to the installer that :meth:`interrupted` has started; what it has started itself goes on."""
-        self.machine.do("sh", "-c", f"kill -KILL $(cat {PID})")
+        """SIGKILL to the installer that :meth:`interrupted` has started; what it has started itself goes on.
+
+        From outside, at once: a command of its own on the machine takes longer than some steps.
+        """
+        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
+            os.kill(self._process, signal.SIGKILL)
+
+
+def inside(nsenter: int) -> int:
+    """Tell which process of this machine is the one that ``nsenter`` has started on the other."""
+    children = Path(f"/proc/{nsenter}/task/{nsenter}/children")
+    deadline = time.monotonic() + INSIDE_S
+    while not (found := children.read_text().split()):
+        assert time.monotonic() < deadline
+        time.sleep(PAUSE_S)
+    return int(found[0])

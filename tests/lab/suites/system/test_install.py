@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import pytest
 
@@ -113,33 +113,50 @@ def test_killed_anywhere_it_is_completed_by_the_next(machine: BareMachine) -> No
     assert installer.interrupted("apply", lambda line: "installing python3" in line, installer.kill)
     assert installer.interrupted("apply", lambda line: re.match("installing .* packages", line) is not None, power_cut)
     machine.boot()
-    steps = Steps()
+    steps = Steps(installer.told)
     while installer.interrupted("apply", steps.new, installer.kill):
-        pass
-    assert {"packages", "accounts", "program", "config", "units", "shell"} <= steps.seen
+        steps.add(installer.told)
+    steps.add(installer.told)
+    print(f"apply: killed in {', '.join(steps.killed)}")
+    assert {"packages", "accounts", "program", "config", "units", "shell"} <= steps.told
     machine.do("systemctl", "start", "graped")
     installer.do("check")
 
     steps = Steps()
     while installer.interrupted("revert", steps.new, installer.kill):
-        pass
-    assert {"accounts", "program", "config", "units", "shell"} <= steps.seen
+        steps.add(installer.told)
+    steps.add(installer.told)
+    print(f"revert: killed in {', '.join(steps.killed)}")
+    assert {"accounts", "program", "config", "units", "shell"} <= steps.told
     installer.do("revert", "--purge", "--yes")
     assert before.differences() == []
 
 
 class Steps:
-    """Tells the first line of each step, once."""
+    """Which steps were begun, in any of the calls, and in which of them a call was killed."""
 
-    def __init__(self) -> None:
-        self.seen: set[str] = set()
+    def __init__(self, lines: Iterable[str] = ()) -> None:
+        self.told: set[str] = set()
+        self.killed: list[str] = []
+        self.add(lines)
+
+    def add(self, lines: Iterable[str]) -> None:
+        """Count what a call has told; it may get on before its end comes."""
+        self.told |= {step for step in map(step_of, lines) if step}
 
     def new(self, line: str) -> bool:
-        """Whether this line is of a step that was not there yet."""
-        step = line.partition(": ")[0]
-        fresh = any(step == each.NAME for each in STEPS) and step not in self.seen
-        self.seen |= {step} if fresh else set()
-        return fresh
+        """Whether this line is of a step in which no call was killed yet."""
+        step = step_of(line)
+        if not step or step in self.killed:
+            return False
+        self.killed.append(step)
+        return True
+
+
+def step_of(line: str) -> str:
+    """Give the step that a line is about; "" where it is about none."""
+    name = line.partition(": ")[0]
+    return name if any(name == each.NAME for each in STEPS) else ""
 
 
 def wait_until(true: Callable[[], bool], timeout_s: float) -> None:
