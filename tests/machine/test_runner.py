@@ -15,7 +15,7 @@ from graped.runner import SubprocessRunner
 SH = shutil.which("sh") or "/bin/sh"
 
 
-def sh(script: str, *, timeout_s: float = 5.0, runner: SubprocessRunner | None = None, **options: object) -> str:
+def sh(script: str, *, timeout_s: float = 20.0, runner: SubprocessRunner | None = None, **options: object) -> str:
     runner = runner or SubprocessRunner()
     return runner.run((SH, "-c", script), timeout_s=timeout_s, **options).stdout  # type: ignore[arg-type]
 
@@ -26,7 +26,7 @@ def test_output_comes_back() -> None:
 
 def test_arguments_are_never_seen_by_a_shell() -> None:
     strange = "$(id); `id` 'a\" *"
-    assert SubprocessRunner().run(("printf", "%s", strange), timeout_s=5).stdout == strange
+    assert SubprocessRunner().run(("printf", "%s", strange), timeout_s=20).stdout == strange
 
 
 def test_stdin_is_closed_and_the_environment_explicit(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -44,12 +44,12 @@ def test_an_unexpected_code_tells_the_program_its_code_and_its_last_words() -> N
 
 def test_arguments_are_not_told_in_an_error() -> None:
     with pytest.raises(CommandFailed) as caught:
-        SubprocessRunner().run((SH, "-c", "exit 1", "password"), timeout_s=5)
+        SubprocessRunner().run((SH, "-c", "exit 1", "password"), timeout_s=20)
     assert "password" not in str(caught.value)
 
 
 def test_other_codes_can_be_expected() -> None:
-    assert SubprocessRunner().run((SH, "-c", "exit 3"), timeout_s=5, expect=frozenset({0, 3})).code == 3
+    assert SubprocessRunner().run((SH, "-c", "exit 3"), timeout_s=20, expect=frozenset({0, 3})).code == 3
 
 
 def test_a_signal_is_named() -> None:
@@ -60,14 +60,14 @@ def test_a_signal_is_named() -> None:
 @pytest.mark.parametrize(("name", "words"), [("/no/such/tool", "no such program"), ("/etc/passwd", "cannot run")])
 def test_what_cannot_be_started_is_a_driver_error(name: str, words: str) -> None:
     with pytest.raises(CommandFailed, match=words):
-        SubprocessRunner().run((name,), timeout_s=5)
+        SubprocessRunner().run((name,), timeout_s=20)
 
 
 def test_a_program_that_hangs_is_stopped_with_its_children() -> None:
     began = time.monotonic()
     with pytest.raises(CommandTimeout, match=r"did not end in 0\.2 s"):
         sh("echo begun; sleep 30 & sleep 30; wait", timeout_s=0.2)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 20
 
 
 def test_a_program_that_closes_its_pipes_and_hangs_is_stopped() -> None:
@@ -77,8 +77,8 @@ def test_a_program_that_closes_its_pipes_and_hangs_is_stopped() -> None:
 
 def test_a_child_left_behind_does_not_hold_up_the_answer() -> None:
     began = time.monotonic()
-    assert sh("sleep 2 & echo ready") == "ready\n"
-    assert time.monotonic() - began < 1.5
+    assert sh("sleep 15 & echo ready") == "ready\n"
+    assert time.monotonic() - began < 10
 
 
 def test_too_much_output_is_cut_off() -> None:
@@ -116,7 +116,7 @@ def test_lines_are_heard_as_they_come() -> None:
         heard.append(line)
         moments.append(time.monotonic())
 
-    said = sh(r"printf 'one\ntwo\rhalf'; sleep 0.3; printf ' a line' >&2; echo; printf end", on_line=hear)
+    said = sh(r"printf 'one\ntwo\rhalf'; sleep 1; printf ' a line' >&2; echo; printf end", on_line=hear)
     assert said == "one\ntwo\rhalf\nend"
     assert sorted(heard) == [" a line", "end", "half", "one", "two"]
     assert moments[-1] - moments[0] > 0.2

@@ -29,7 +29,7 @@ from tests.network.conftest import NODE, OTHER, PATIENCE_S
 from tests.network.sshd import LOOPBACK, free_port, server, sshd
 
 SHORT_S = 0.6
-SLACK_S = 1.5
+SLACK_S = 8.0  # a busy machine
 
 
 # --- what a session does ----------------------------------------------------------------------------------
@@ -71,14 +71,14 @@ def test_a_command_that_does_not_listen_is_no_error(session: Session) -> None:
 
 def test_what_a_command_leaves_behind_is_not_waited_for(session: Session) -> None:
     began = time.monotonic()
-    assert session.run("sleep 8 & echo started", timeout_s=PATIENCE_S).stdout == "started\n"
-    assert time.monotonic() - began < 5
+    assert session.run("sleep 20 & echo started", timeout_s=PATIENCE_S).stdout == "started\n"
+    assert time.monotonic() - began < 15
 
 
 def test_a_command_that_does_not_end_is_left(session: Session) -> None:
     began = time.monotonic()
     with pytest.raises(CommandTimeout, match=r"worker-0-1: sleep did not end in 0\.6 s"):
-        session.run("sleep 8", timeout_s=SHORT_S)
+        session.run("sleep 20", timeout_s=SHORT_S)
     assert time.monotonic() - began < SHORT_S + SLACK_S
     assert session.run("echo still", timeout_s=PATIENCE_S).stdout == "still\n"
 

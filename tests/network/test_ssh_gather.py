@@ -14,7 +14,8 @@ from graped.network.ssh_gather import Gathered, gather
 from tests.network.conftest import PATIENCE_S
 
 LIMIT = 1000
-SLACK_S = 3.0  # a busy machine, and the second between SIGTERM and SIGKILL
+SLACK_S = 10.0  # a busy machine, and the second between SIGTERM and SIGKILL
+LATE_S = 3.0  # time for a command to begin, also there
 
 
 def told(session: Session, command: str, *, stdin: bytes = b"", timeout_s: float = PATIENCE_S) -> Gathered:
@@ -57,8 +58,8 @@ def test_exactly_the_limit_is_not_cut(session: Session) -> None:
 
 def test_a_late_command_is_ended_and_what_it_said_is_kept(session: Session, tmp_path: Path) -> None:
     began = time.monotonic()
-    end = told(session, f"echo so far; echo $$ > {tmp_path}/pid; exec sleep 60", timeout_s=0.8)
-    assert time.monotonic() - began < 0.8 + SLACK_S
+    end = told(session, f"echo so far; echo $$ > {tmp_path}/pid; exec sleep 60", timeout_s=LATE_S)
+    assert time.monotonic() - began < LATE_S + SLACK_S
     assert (end.code, end.stdout) == (None, "so far\n")
     assert end.error is not None
     assert end.error.code == "command_timeout"
@@ -68,15 +69,14 @@ def test_a_late_command_is_ended_and_what_it_said_is_kept(session: Session, tmp_
 
 def test_one_that_ignores_sigterm_is_killed(session: Session, tmp_path: Path) -> None:
     line = f"trap '' TERM; echo $$ > {tmp_path}/pid; while :; do sleep 0.1; done"
-    assert told(session, line, timeout_s=0.8).error is not None
+    assert told(session, line, timeout_s=LATE_S).error is not None
     assert gone(tmp_path / "pid")
 
 
 def test_a_command_is_ended_when_its_job_is_cancelled(session: Session, tmp_path: Path) -> None:
-    stop = threading.Event()
-    threading.Timer(0.5, stop.set).start()
-    line = f"echo $$ > {tmp_path}/pid; exec sleep 60"
-    end = gather(session, line, stdin=b"", timeout_s=PATIENCE_S, limit_bytes=LIMIT, stopped=stop.is_set)
+    begun = tmp_path / "pid"
+    line = f"echo $$ > {tmp_path}/new; mv {tmp_path}/new {begun}; exec sleep 60"
+    end = gather(session, line, stdin=b"", timeout_s=PATIENCE_S, limit_bytes=LIMIT, stopped=begun.exists)
     assert end.code is None
     assert end.error is not None
     assert end.error.code == "cancelled"
@@ -92,7 +92,7 @@ def test_one_that_a_signal_ends_has_no_code_and_says_so(session: Session) -> Non
 
 def test_a_program_left_behind_keeps_nobody_waiting(session: Session) -> None:
     began = time.monotonic()
-    end = told(session, "echo done; sleep 20 &")
+    end = told(session, "echo done; sleep 30 &")
     assert (end.code, end.stdout) == (0, "done\n")
     assert time.monotonic() - began < 1.0 + SLACK_S
 

@@ -20,8 +20,8 @@ from graped.network.ssh_probe import Found, probe
 from tests.network.conftest import NODE, OTHER, PATIENCE_S
 from tests.network.sshd import LOOPBACK, free_port, server, sshd
 
-SHORT_S = 0.6
-SLACK_S = 1.5
+SHORT_S = 1.5  # time for an answer, also on a busy machine
+SLACK_S = 8.0
 
 
 def test_the_right_node_is_up(ring: KeyRing, port: int) -> None:
@@ -123,7 +123,7 @@ def endless(connection: socket.socket) -> None:
 
 def trickle(connection: socket.socket) -> None:
     with contextlib.suppress(OSError):
-        for _ in range(100):
+        for _ in range(400):
             connection.sendall(b"S")
             time.sleep(0.05)
 
