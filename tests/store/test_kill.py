@@ -41,13 +41,15 @@ asyncio.run(main())
 """
 
 KILLS = 8
+RECORD_LINES = 3  # what the child tells of a record
 
 
-def lines_until_killed(path: Path, dice: random.Random) -> list[list[str]]:
+def lines_until_killed(path: Path, dice: random.Random, told: int) -> list[list[str]]:
+    """Run the child until it has told so many lines, and a moment longer."""
     child = subprocess.Popen([sys.executable, "-c", CHILD, str(path)], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
-    first = child.stdout.readline()  # it is open
-    time.sleep(dice.uniform(0.0, 0.15))
+    first = "".join(child.stdout.readline() for _ in range(1 + told))  # the first line: it is open
+    time.sleep(dice.uniform(0.0, 0.01))
     child.send_signal(signal.SIGKILL)
     rest = child.stdout.read()
     child.wait()
@@ -62,7 +64,8 @@ def test_no_kill_loses_a_record_or_repeats_an_id(tmp_path: Path) -> None:
     events: set[int] = set()
     acknowledged, last_job = -1, 0
     for turn in range(KILLS):
-        lines = lines_until_killed(path, dice)
+        told = dice.randrange(30 * RECORD_LINES) if turn < KILLS - 1 else RECORD_LINES
+        lines = lines_until_killed(path, dice, told)
         word, port, clean = lines[0]
         assert word == "start"
         assert clean == str(int(turn == 0))

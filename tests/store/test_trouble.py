@@ -307,7 +307,7 @@ asyncio.run(main())
 
 def test_a_real_file_size_limit_is_a_fault_and_heals(tmp_path: Path) -> None:
     path = tmp_path / "grape.db"
-    child = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, timeout=20)
+    child = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, timeout=60)
     assert child.returncode == 0, child.stderr
     assert child.stdout.splitlines() == ["['store']", "None"]
 
@@ -333,10 +333,11 @@ def test_a_write_that_somebody_waits_for_goes_before_a_long_query(tmp_path: Path
             return int(connection.execute(ENDLESS, (10**10 if len(asked) == 1 else 10,)).fetchone()[0])
 
         query = asyncio.create_task(store._disk.read(long_at_first))
-        await asyncio.sleep(0.1)
+        while not asked:  # noqa: ASYNC110 - the disk's thread is not ours to give it an event
+            await asyncio.sleep(0.01)
         began = time.monotonic()
         await store.record_write([job(1)], 0, 1)
-        assert time.monotonic() - began < 1.0
+        assert time.monotonic() - began < 10.0
         assert store.fault is None
         assert await query == 10  # asked again by itself
         await store.close()
