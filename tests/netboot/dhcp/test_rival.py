@@ -38,7 +38,7 @@ def start_rival(master: Master, name: str, address: str) -> Place:
 def test_nobody_else_is_nobody(master: Master) -> None:
     begun = time.monotonic()
     assert look(master, 0.5) == ()
-    assert time.monotonic() - begun < 2.0
+    assert time.monotonic() - begun < 8.0
     master.apply(master.plan(node(0)))
     assert look(master, 0.5) == ()
 
@@ -47,11 +47,11 @@ def test_a_rival_is_seen_beside_our_own_server_and_gives_no_lease(master: Master
     master.serve(master.plan(node(0)), boot_folder(master.folder.parent / "image"))
     one = start_rival(master, "one", "10.77.0.250")
     two = start_rival(master, "two", "10.77.0.251")
-    assert look(master, 4.0) == (
+    assert look(master, 6.0) == (
         Rival(IPv4Address("10.77.0.250"), one.mac),
         Rival(IPv4Address("10.77.0.251"), two.mac),
     )
-    assert look(master, 4.0, own=IPv4Address("10.77.0.250")) == (Rival(IPv4Address("10.77.0.251"), two.mac),)
+    assert look(master, 6.0, own=IPv4Address("10.77.0.250")) == (Rival(IPv4Address("10.77.0.251"), two.mac),)
     for name in ("one", "two"):
         assert (master.network.run.room / name / "leases").read_text() == ""
     assert all(is_probe(event.mac) for event in master.events() if isinstance(event, Discover))
@@ -71,7 +71,7 @@ def test_a_dhcp_client_that_holds_port_68_is_not_in_the_way(master: Master) -> N
     one = start_rival(master, "one", "10.77.0.250")
     with master.place.socket(socket.AF_INET, socket.SOCK_DGRAM) as client:
         client.bind(("0.0.0.0", 68))
-        assert look(master, 4.0) == (Rival(IPv4Address("10.77.0.250"), one.mac),)
+        assert look(master, 6.0) == (Rival(IPv4Address("10.77.0.250"), one.mac),)
 
 
 def test_an_interface_that_is_not_there_is_told(master: Master) -> None:

@@ -109,7 +109,7 @@ class Reading:
     """What a reader has got so far: a slow one, until it is waited for."""
 
     CHUNK = 256 * 1024
-    PAUSE_S = 0.05
+    PAUSE_S = 0.2  # whatever is done meanwhile has to end before it has read all
 
     def __init__(self, stream: IO[bytes]) -> None:
         self.bytes = 0

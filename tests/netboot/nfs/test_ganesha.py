@@ -122,7 +122,7 @@ def served(lab: Lab) -> None:
 
 
 def wait_for(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 20
     while not what():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
@@ -182,7 +182,7 @@ def test_exports_come_and_go_while_another_node_reads(lab: Lab) -> None:
         subprocess.run(["umount", str(more.path)], check=True, timeout=20)  # nothing holds it any more
         assert reading.bytes < BIG_BYTES
         assert reading.join() == lab.digest
-        assert reading.longest_gap_s < 3.0
+        assert reading.longest_gap_s < 10.0
     assert lab.pid() == pid
 
 

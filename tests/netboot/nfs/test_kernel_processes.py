@@ -60,7 +60,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 
 
 def wait_for(what: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + 20
     while not what():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.02)
