@@ -55,7 +55,7 @@ class User:
         return json.loads(done.stdout)
 
 
-def wait_until(reached: Any, timeout_s: float = 20.0) -> None:
+def wait_until(reached: Any, timeout_s: float = 40.0) -> None:
     ends = time.monotonic() + timeout_s
     while not reached():
         assert time.monotonic() < ends
@@ -82,7 +82,7 @@ def user() -> Iterator[User]:
             yield one
         finally:
             daemon.terminate()
-            daemon.wait(10)
+            daemon.wait(20)
             subprocess.run([*argv, "--sim-stop"], check=False, capture_output=True, timeout=20)
 
 

@@ -20,13 +20,13 @@ from tests.cli.conftest import Run
 FAKE = """#!{python}
 import json, pathlib, signal, sys, time
 here = pathlib.Path(__file__).parent
-(here / "argv").write_text(json.dumps(sys.argv[1:]))
 def tell(**fields): print(json.dumps(fields), file=sys.stderr, flush=True)
 def interrupted(*_):
     (here / "cleaned").write_text("")
     sys.exit(130)
 signal.signal(signal.SIGTERM, interrupted)
 signal.signal(signal.SIGINT, interrupted)
+(here / "argv").write_text(json.dumps(sys.argv[1:]))
 tell(phase="download", done=500_000, total=1_000_000, unit="bytes")
 tell(phase="install", done=12, total=34, unit="packages")
 time.sleep(0.3)
@@ -167,7 +167,7 @@ def test_ctrl_c_waits_until_the_build_has_cleaned_up(
         ends = time.monotonic() + 20
         while not (folder / "argv").exists() and time.monotonic() < ends:
             time.sleep(0.02)
-        time.sleep(0.3)
+        time.sleep(1.0)
         child.send_signal(signal.SIGINT)
         out, err = child.communicate(timeout=20)
     assert (child.returncode, out) == (130, b"")

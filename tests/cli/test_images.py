@@ -173,7 +173,7 @@ def test_removing_a_tree_may_take_its_time(
 ) -> None:
     for name in ("remove_image", "drop_workspace"):
         monkeypatch.setattr(Provision, name, slowly(getattr(Provision, name)))
-    monkeypatch.setattr(session, "REQUEST_TIMEOUT_S", 0.5)
+    monkeypatch.setattr(session, "REQUEST_TIMEOUT_S", 1.5)
     assert run("image", "rm", "lite", "--yes").out.startswith("removed lite@")
     provision.workspaces_open["1"] = types.Workspace(id="1", image="bookworm@3f9c2a", path="/x", shell=())
     assert run("image", "workspace", "drop", "1", "--yes").out == "dropped 1 of bookworm@3f9c2a\n"
@@ -181,7 +181,7 @@ def test_removing_a_tree_may_take_its_time(
 
 def slowly(function: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
     async def wait(*args: Any) -> Any:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(2.5)
         return await function(*args)
 
     return wait
@@ -329,7 +329,8 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_cancel_it(
 ) -> None:
     process = subprocess.Popen([*command, "image", "verify", "lite"], stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    assert process.stderr.readline() == "compare: 40 of 100 files\n"
+    while (line := process.stderr.readline()) != "compare: 40 of 100 files\n":
+        assert line == "compare: 0 of 100 files\n"
     process.send_signal(signal.SIGINT)
     told = process.stderr.read()
     assert process.wait(10) == 130
@@ -338,7 +339,7 @@ def test_ctrl_c_leaves_the_job_and_says_how_to_cancel_it(
     process.stderr.close()
     assert "compare: 40 of 100 files" in run("jobs", "show", "10").out
     assert run("jobs", "cancel", "10").out == "job 10 is asked to stop\n"
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while run("jobs", "--open", "--json").json and time.monotonic() < deadline:
         time.sleep(0.05)
     assert run("jobs", "show", "10", "--json").json["outcome"] == "cancelled"
@@ -428,7 +429,7 @@ def test_ctrl_c_in_an_upload_leaves_nothing(command: list[str], provision: Provi
     assert "nothing of it is kept" in told
     process.stdin.close()
     process.stderr.close()
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 20
     while run("jobs", "--open", "--json").json and time.monotonic() < deadline:
         time.sleep(0.05)
     assert run("jobs", "show", "10", "--json").json["reason"].startswith("the upload broke off")

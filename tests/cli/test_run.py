@@ -124,14 +124,14 @@ def test_after_ctrl_c_the_job_goes_on_unless_somebody_says_otherwise(
 @pytest.mark.usefixtures("one_ctrl_c")
 def test_ctrl_c_and_yes_cancel_it(nodes: Remote, run: Run) -> None:
     nodes.held.clear()
-    rescue = threading.Timer(5.0, nodes.held.set)
+    rescue = threading.Timer(20.0, nodes.held.set)
     rescue.start()
     began = time.monotonic()
     told = run("run", "worker-0-1", "--", "sleep 9", stdin="y\n", tty=True)
     rescue.cancel()
     assert told.code == 1
     assert "cancelled" in told.err
-    assert time.monotonic() - began < 4.0
+    assert time.monotonic() - began < 15.0
 
 
 def test_results_that_a_restart_lost_are_an_error(nodes: Remote, run: Run) -> None:
