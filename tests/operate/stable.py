@@ -21,7 +21,7 @@ from tests.operate.yard import Yard
 
 OLD, NEW, DEAD = "bookworm@111111111111", "trixie@222222222222", "broken@333333333333"
 BOOT_S = 0.03
-LATE_S = 0.08  # of each of five stages
+LATE_S = 0.6  # of each of five stages: far more than a boot, also on a busy machine
 
 
 @dataclass(slots=True)

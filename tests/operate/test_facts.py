@@ -150,7 +150,7 @@ def test_a_refresh_tells_who_did_not_answer_and_keeps_what_was_known() -> None:
 
 def test_reading_facts_does_not_wait_for_a_node_that_hangs() -> None:
     nodes = Nodes()
-    nodes.wait_s = 1.0
+    nodes.wait_s = 2.0
 
     async def story(house: House, rack: Rack) -> None:
         facts = FactsOf(house, nodes)
@@ -158,7 +158,7 @@ def test_reading_facts_does_not_wait_for_a_node_that_hangs() -> None:
         await until(lambda: nodes.asked)
         begun = time.monotonic()
         assert facts.of([A])[0].at is None
-        assert time.monotonic() - begun < 0.5
+        assert time.monotonic() - begun < 1.5
         await ended(house, chore)
 
     dwell(story)

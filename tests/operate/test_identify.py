@@ -51,7 +51,7 @@ def script(leds: Path, seconds: int, shell: tuple[str, ...] = ("sh",)) -> Iterat
                 pipe.close()
 
 
-def until(what: Callable[[], bool], timeout_s: float = 8.0) -> None:
+def until(what: Callable[[], bool], timeout_s: float = 20.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not what():
         assert time.monotonic() < deadline, "it does not become true"
@@ -59,7 +59,7 @@ def until(what: Callable[[], bool], timeout_s: float = 8.0) -> None:
 
 
 def said(child: subprocess.Popen[str]) -> tuple[int, str]:
-    code = child.wait(8)
+    code = child.wait(20)
     assert child.stdout is not None
     return code, child.stdout.read().strip()
 
@@ -69,11 +69,11 @@ def test_it_blinks_by_the_timer_for_its_time_and_puts_back_what_was(tmp_path: Pa
     led(tmp_path, "PWR", "none timer [default-on]\n")
     act = led(tmp_path, "ACT", delay_on="500\n", delay_off="500\n")
     begun = time.monotonic()
-    with script(tmp_path, 1, shell) as child:
+    with script(tmp_path, 3, shell) as child:
         until(lambda: (act / "delay_off").read_text() == "100\n")
         assert (act / "trigger").read_text() == "timer\n"
         assert said(child) == (0, "ACT")
-    assert time.monotonic() - begun >= 0.9
+    assert time.monotonic() - begun >= 2.9
     assert (act / "trigger").read_text() == "mmc0\n"
     assert (tmp_path / "PWR" / "trigger").read_text() == "none timer [default-on]\n"
 
@@ -95,7 +95,7 @@ def test_it_is_put_back_when_the_connection_or_the_script_ends(
             child.stdin.close()
         else:
             os.killpg(child.pid, signal.SIGTERM)
-        assert child.wait(8) == 0
+        assert child.wait(20) == 0
     assert (act / "trigger").read_text() == "mmc0\n"
 
 
@@ -180,7 +180,7 @@ def test_whoever_gives_up_leaves_no_led_blinking(session: Session, leds: Path, h
         work.cancel()
     else:
         session.close()
-    thread.join(8)
+    thread.join(20)
     assert not thread.is_alive()
     assert isinstance(ends[0], Cancelled if how == "cancelled" else CommandFailed)
     until(lambda: (act / "trigger").read_text() == "mmc0\n")

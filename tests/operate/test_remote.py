@@ -24,7 +24,7 @@ from tests.operate.servers import answering
 from tests.operate.yard import ME, NOWHERE, A, B, Yard, address, play
 
 SOME_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ+KOgRv8qrX5D8n5kQ9mW7J1bY8r8yqFZ6qYV4pUqGd"
-HUNG = 1.2  # seconds that a hanging node is given
+HUNG = 4.0  # seconds that a hanging node is given: enough for one that answers, also on a busy machine
 
 
 class Party:
@@ -109,7 +109,7 @@ def test_a_hanging_node_costs_its_timeout_alone(tmp_path: Path) -> None:
         assert said["worker-0-0"].seconds < HUNG
         assert said["worker-0-1"].error is not None
         assert said["worker-0-1"].error.code == "ssh_timeout"
-        assert HUNG * 0.8 < took_s < HUNG + 3.0
+        assert HUNG * 0.8 < took_s < HUNG + 10.0
 
     play(tmp_path, story)
 
@@ -131,7 +131,7 @@ def test_a_node_that_hangs_behind_a_kept_login_costs_no_more(tmp_path: Path) -> 
             finally:
                 os.kill(hung, signal.SIGCONT)
         assert (one.code, one.stdout) == (0, "fine\n"), "by a login of its own"
-        assert took_s < HUNG + 1.0
+        assert took_s < 2 * HUNG - 0.5
 
     play(tmp_path, story)
 

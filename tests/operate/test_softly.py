@@ -113,7 +113,7 @@ def test_a_node_that_never_goes_down_is_cut_at_the_deadline_and_forgotten(tmp_pa
     async def story(yard: Yard, softly: Softly, nodes: Nodes) -> None:
         job = await yard.power(Verb.OFF, A)
         took_s = await yard.ended(job)
-        assert 1.4 <= took_s < 5.0
+        assert 1.4 <= took_s < 7.0
         assert yard.task(job, A).way[1] == f"soft-off: not down after 1.5 s ({ASKED})"
         await yard.until(lambda: not softly.at_work)
         rounds = nodes.rounds
@@ -175,10 +175,10 @@ def test_force_during_a_slow_login_cuts_at_once_and_leaves_nothing_behind(tmp_pa
         await yard.power(Verb.OFF, A)
         await asyncio.sleep(0.1)
         job = await yard.power(Verb.OFF, A, force=True)
-        assert await yard.ended(job) < 1.0
+        assert await yard.ended(job) < 3.0
         await yard.until(lambda: not softly.at_work)
 
-    stopping(tmp_path, story, Nodes(slow_login_s=1.5), soft_off_max_s=3.0)
+    stopping(tmp_path, story, Nodes(slow_login_s=4.0), soft_off_max_s=12.0)
 
 
 def test_nodes_go_down_side_by_side_and_share_their_pings(tmp_path: Path) -> None:
@@ -220,7 +220,7 @@ def test_its_own_port_tells_whether_a_kernel_is_there(tmp_path: Path) -> None:
             waiting.connect_ex(full.getsockname())
         began = time.monotonic()
         assert not alive(replace(node.at, port=full.getsockname()[1]))
-        assert time.monotonic() - began < TRY_S + 1.0
+        assert time.monotonic() - began < TRY_S + 5.0
 
 
 def test_a_real_login_asks_and_only_what_was_wired_by_the_daemon_does_it(
