@@ -213,7 +213,7 @@ class House:
         self.graped.__exit__()
 
 
-def until(true: Callable[[], object], what: str, timeout_s: float = 10.0) -> float:
+def until(true: Callable[[], object], what: str, timeout_s: float = 15.0) -> float:
     """Wait for something; return how long it took."""
     begun = time.monotonic()
     while not true():

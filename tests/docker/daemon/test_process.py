@@ -48,8 +48,8 @@ def test_it_ends_by_sigterm_and_runs_once_at_a_time(house: House) -> None:
         assert _json(house, "status")["daemon"]["runs"] is True
         begun = time.monotonic()
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
-        assert time.monotonic() - begun < 5.0
+        assert process.wait(20) == 0
+        assert time.monotonic() - begun < 10.0
     finally:
         process.kill()
         process.wait(5)
