@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.lab.network import Network
 
 HOLD = "mount -t tmpfs tmpfs /run && mkdir /run/rpcbind /run/lock && exec sleep infinity"
-READY_S = 10.0
+READY_S = 60.0
 PAUSE_S = 0.01
 
 

@@ -20,7 +20,7 @@ from tests.lab.master import Master
 from tests.live.daemon import Daemon
 
 RACK_SOCKET = "rack.sock"
-CONNECT_S = 20.0
+CONNECT_S = 60.0
 PAUSE_S = 0.02
 Slot = tuple[int, int]  # stack, slot
 

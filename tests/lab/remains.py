@@ -16,7 +16,7 @@ from pyroute2 import netns
 
 NAMESPACES = Path("/run/netns")
 CGROUPS = Path("/sys/fs/cgroup")
-GONE_S = 10.0
+GONE_S = 60.0
 PAUSE_S = 0.02
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.lab.network import Place
 from tests.lab.run import Run
 
-ANSWER_S = 3
+ANSWER_S = 10
 TRY_S = 30.0  # a machine that has just begun to listen may never answer the first who came
 PAUSE_S = 0.2
 
@@ -44,6 +44,7 @@ class Login:
         answer_s: int = ANSWER_S,
     ) -> None:
         self._place = place
+        self._try_s = max(TRY_S, 3.0 * answer_s)
         strict = "no" if known_hosts is None else "yes"
         options = [f"StrictHostKeyChecking={strict}", f"UserKnownHostsFile={known_hosts or '/dev/null'}"]
         options += ["LogLevel=ERROR", "BatchMode=yes", f"ConnectTimeout={answer_s}", "GlobalKnownHostsFile=/dev/null"]
@@ -66,7 +67,7 @@ class Login:
         """Wait until it lets us in; tell how long that took."""
         started = time.monotonic()
         while True:
-            trouble = self._try(min(timeout_s, TRY_S))
+            trouble = self._try(min(timeout_s, self._try_s))
             took_s = time.monotonic() - started
             if trouble is None:
                 return took_s

@@ -14,8 +14,8 @@ from tests.lab.network import Place
 
 KEPT: Final = frozenset({"lo", "eth0", "eth1"})  # its cables; all else it has made
 ENVIRONMENT: Final = ("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG=C.UTF-8")
-BOOTED_S: Final = 60.0
-DO_S: Final = 60.0
+BOOTED_S: Final = 120.0
+DO_S: Final = 120.0
 END_S: Final = 5.0  # from the polite end of a command that takes too long to its certain one
 PAUSE_S: Final = 0.05
 
@@ -88,7 +88,8 @@ class Machine(Nspawn):
         shutil.copyfile(here, self.path(there))
 
     def journal(self, unit: str) -> str:
-        """Give what a unit has said since the machine was made."""
+        """Give what a unit has said since the machine was made, to this moment: also what journald has yet to write."""
+        self.do("journalctl", "--sync")
         return self.do("journalctl", "--no-pager", "--output=short-precise", f"--unit={unit}")
 
     def _forget_network(self) -> None:

@@ -12,7 +12,8 @@ from tests.lab.machines.cgroups import Groups
 from tests.lab.machines.process import Process
 from tests.lab.network import Place
 
-INIT_S = 10.0
+INIT_S = 60.0
+FIRST = frozenset({"systemd", "systemd-shutdow"})  # PID 1 as the kernel names it, to its very end
 KEPT_HERE = ("CAP_SYS_TIME", "CAP_SYS_MODULE")
 PAUSE_S = 0.02
 
@@ -66,7 +67,7 @@ class Nspawn(Process):
             with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # nspawn has others before, for moments
                 children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
                 for child in map(int, children):
-                    if Path(f"/proc/{child}/comm").read_text().strip() == "systemd":
+                    if Path(f"/proc/{child}/comm").read_text().strip() in FIRST:
                         return child
             time.sleep(PAUSE_S)
         raise AssertionError(f"{self.name} has no PID 1:\n{self.console.text()}")
@@ -86,7 +87,7 @@ class Nspawn(Process):
         super().power_cut()
         self._groups.remove()
 
-    def shut_down(self, timeout_s: float = 30.0) -> None:
+    def shut_down(self, timeout_s: float = 90.0) -> None:
         """Switch it off properly, and wait for that."""
         assert self.process is not None
         self.process.terminate()

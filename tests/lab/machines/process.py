@@ -12,7 +12,7 @@ from pathlib import Path
 from tests.lab.machines.console import Console
 from tests.lab.run import Run
 
-END_S = 10.0
+END_S = 60.0
 
 
 class Process:
