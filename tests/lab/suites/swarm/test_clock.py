@@ -55,4 +55,4 @@ def test_two_years_off_is_repaired_where_the_clock_is_the_nodes_own(
         assert abs(before_s - skew_s) < 60.0
         assert abs(after_s) < clock.MAX_SKEW_S
         record_property("summary", f"clock of a guest: {before_s:.0f} s off, {after_s:+.2f} s after the repair")
-    assert abs(time.time() - time.monotonic() - ours) < 1.0, "the clock of this machine was set"
+    assert abs(time.time() - time.monotonic() - ours) < 60.0, "the clock of this machine was set"

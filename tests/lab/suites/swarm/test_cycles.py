@@ -14,8 +14,8 @@ from tests.lab.slave import Cut
 CYCLES = 20
 SEED = os.environ.get("GRAPE_LAB_SEED", "5")
 REPLICAS = 6
-WHOLE_S = 120.0
-CUT_S = 30.0
+WHOLE_S = 180.0
+CUT_S = 60.0
 
 
 class Story:

@@ -7,15 +7,15 @@ from collections.abc import Callable
 from tests.lab.crowd import Crowd
 from tests.lab.suites.swarm.configured import configured
 
-QUIET_S = 3.0
+QUIET_S = 6.0
 ELASTIC = f"""
 [docker.elastic]
 active = true
 nodes = "@stack:0"
 quiet_s = {QUIET_S}
 """
-UP_S = 60.0
-OFF_S = 60.0
+UP_S = 120.0
+OFF_S = 120.0
 
 
 def test_a_service_brings_up_the_slots_it_needs_and_they_go_off_when_it_has_gone(
@@ -39,7 +39,7 @@ def test_a_service_brings_up_the_slots_it_needs_and_they_go_off_when_it_has_gone
         f"elastic: scaled to 3, three nodes came on and ran it after {up_s:.1f} s; "
         f"scaled to 0, all were off after {idle_s + off_s:.1f} s (quiet time {QUIET_S:g} s)",
     )
-    assert off_s >= QUIET_S - 1.0
+    assert idle_s + off_s >= QUIET_S  # quiet begins when the last task ends, which is seen later
     assert [len(slave.cuts) - cuts[name] for name, slave in crowd.slaves.items()] == [1, 1, 1]
     assert all(slave.cuts[-1].containers == () for slave in crowd.slaves.values()), "a node went with work on it"
-    crowd.until(lambda: not any(crowd.entries(name) for name in crowd.slaves), 30.0, "their entries have gone")
+    crowd.until(lambda: not any(crowd.entries(name) for name in crowd.slaves), UP_S, "their entries have gone")

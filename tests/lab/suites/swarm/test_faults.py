@@ -27,8 +27,9 @@ STATUS = "/var/lib/grape-docker/status.json"
 KNOWN = "/var/lib/grape-docker/known.json"
 FAKE = "/etc/ssh/sshd_config.d/faketime.conf"
 FAKETIME = "SetEnv LD_PRELOAD=/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 FAKETIME=-2y\n"
-TOLD_S = 60.0
-HEALED_S = 90.0
+TOLD_S = 120.0
+HEALED_S = 180.0
+STILL_S = 10.0  # a machine with much to do may miss a node's heartbeats, which come each second
 
 
 @pytest.fixture
@@ -36,7 +37,7 @@ def node(crowd: Crowd) -> Iterator[Slave]:
     """Give one of three nodes that are in the swarm; whatever is done to it, the others stay ready."""
     crowd.up()
     yield crowd.slaves[NAME]
-    assert crowd.ready(*OTHERS), crowd.picture()
+    crowd.until(lambda: crowd.ready(*OTHERS), STILL_S, f"{OTHERS} are ready")
 
 
 def troubles(crowd: Crowd, name: str = NAME) -> dict[str, dict[str, Any]]:
@@ -75,9 +76,9 @@ def test_a_wrong_host_key_is_told_and_nobody_logs_in(crowd: Crowd, node: Slave) 
         node.do("systemctl", "restart", "ssh")
         put_out(crowd, node)
         crowd.until(lambda: "is not the pinned one" in _why(crowd), TOLD_S, f"the key is told: {_why(crowd)}")
-        logins = node.do("journalctl", "--unit=ssh", "--output=cat").count("Accepted publickey")
+        logins = node.journal("ssh").count("Accepted publickey")
         time.sleep(2.0)
-        assert node.do("journalctl", "--unit=ssh", "--output=cat").count("Accepted publickey") == logins
+        assert node.journal("ssh").count("Accepted publickey") == logins
         assert not crowd.entries(NAME)
     finally:
         for name, data in kept.items():
@@ -90,7 +91,7 @@ def test_ssh_that_is_refused_is_told(crowd: Crowd, node: Slave) -> None:
     try:
         node.do("systemctl", "stop", "ssh")
         crowd.until(lambda: "closed" in _why(crowd) or "refused" in _why(crowd), TOLD_S, f"told: {_why(crowd)}")
-        assert crowd.ready(NAME), "it is in the swarm all the same"
+        crowd.until(lambda: crowd.ready(NAME), STILL_S, "it is in the swarm all the same")
     finally:
         node.do("systemctl", "start", "ssh")
     crowd.until(lambda: crowd.master.stage(NAME) == "up", HEALED_S, "it is up again")
@@ -136,21 +137,28 @@ def test_a_clock_that_is_faked_is_told_and_nothing_is_set(crowd: Crowd, node: Sl
         node.path(FAKE).unlink()
         node.do("systemctl", "restart", "ssh")
     healed(crowd)
-    assert abs(time.time() - time.monotonic() - offset) < 1.0, "the clock of this machine was set"
-    lines = [line for line in crowd.machine.journal(DAEMON).splitlines() if "its clock is" in line]
+    assert abs(time.time() - time.monotonic() - offset) < 60.0, "the clock of this machine was set"
+    crowd.until(lambda: any("over after" in line for line in _of_clocks(crowd)), TOLD_S, "it is told to be over")
+    lines = _of_clocks(crowd)
     assert len([line for line in lines if "over after" in line]) == 1, "told once when it is over"
     assert len(lines) == 2, "and once when it began, however often it was tried"
 
 
+def _of_clocks(crowd: Crowd) -> list[str]:
+    return [line for line in crowd.machine.journal(DAEMON).splitlines() if "its clock is" in line]
+
+
 def test_a_full_disk_is_told_and_the_node_comes_back_when_there_is_room(crowd: Crowd, node: Slave) -> None:
+    crowd.machine.do("systemctl", "stop", DAEMON)  # it would start Docker again while it stops
     node.do("systemctl", "stop", "docker.socket", "docker.service")
     full = "mount -t tmpfs -o size=64M full /var/lib/docker && head -c 60M /dev/zero >/var/lib/docker/full"
     node.do("sh", "-c", full)
+    crowd.machine.do("systemctl", "start", DAEMON)
     try:
         found = told(crowd, "disk_full")
         assert re.search(r"disk is full: \d+ MB free in /var/lib/docker", found["message"]), found
     finally:
-        node.do("umount", "/var/lib/docker")
+        node.do("sh", "-c", "until umount /var/lib/docker; do sleep 0.2; done")  # somebody may be looking at it
     healed(crowd)
 
 
@@ -169,7 +177,7 @@ def test_a_node_in_another_swarm_is_told_and_taken_only_if_we_say_so(crowd: Crow
 def test_a_node_with_another_host_name_gets_its_own_again(crowd: Crowd, node: Slave) -> None:
     (before,) = crowd.entries(NAME)
     node.do("sh", "-c", "echo raspberrypi >/etc/hostname; hostname raspberrypi; systemctl restart docker")
-    crowd.until(lambda: not crowd.ready(NAME), TOLD_S, "the swarm has seen the other name")
+    crowd.until(lambda: before.id not in {one.id for one in crowd.entries(NAME)}, HEALED_S, "it has another entry")
     healed(crowd)
     assert node.do("hostname").strip() == NAME
     names = {"master", NAME, *OTHERS}

@@ -17,7 +17,8 @@ from tests.lab.slave import Slave
 SERVICE: Final = "stubborn"
 STUBBORN: Final = ("/bin/sh", "-c", "trap '' TERM; while :; do sleep 1; done")  # ends when its grace is over
 KILL_ALL: Final = "docker ps --quiet | xargs --no-run-if-empty docker kill"
-LATE_S: Final = 8.0  # on a machine that has much to do
+GRACE_S: Final = 8.0  # long enough for grapecli to show that it is waited for
+LATE_S: Final = 25.0  # on a machine that has much to do; less than a drain that is waited for to its end
 
 Record = Callable[[str, object], None]
 
@@ -67,19 +68,19 @@ def cut_with(crowd: Crowd, name: str) -> int:
 
 
 def test_a_node_is_drained_and_then_off(crowd: Crowd, record_property: Record) -> None:
-    name = loaded(crowd, grace_s=4.0)
+    name = loaded(crowd, grace_s=GRACE_S)
     began = time.monotonic()
-    done = crowd.machine.attempt(f"{VENV}/bin/grapecli", "power", "off", name, "--wait", timeout_s=60.0)
+    done = crowd.machine.attempt(f"{VENV}/bin/grapecli", "power", "off", name, "--wait", timeout_s=SOON_S)
     took_s = time.monotonic() - began
     assert (done.returncode, done.stdout) == (0, f"off: {name}\n"), done.stderr
     assert f"{name}: draining 1 task ..., power on, up" in done.stderr.splitlines()
     assert way(crowd) == "guards: grape_docker: drained, left the swarm"
     crowd.until(lambda: not crowd.slaves[name].running, LATE_S, "its power is cut")
     assert cut_with(crowd, name) == 0, "a task died undrained"
-    assert crowd.is_whole(SERVICE, 3), crowd.picture()
+    crowd.until(lambda: crowd.is_whole(SERVICE, 3), SOON_S, "its task runs elsewhere")
     assert not crowd.running(SERVICE)[name]
     crowd.until(lambda: not crowd.entries(name), SOON_S, f"{name} is not in the swarm any more")
-    record_property("summary", f"a node with a task that takes 4 s to end: off after {took_s:.1f} s, drained")
+    record_property("summary", f"a node with a task that takes {GRACE_S:g} s to end: off after {took_s:.1f} s, drained")
 
 
 def test_a_guard_whose_owner_was_killed_holds_until_its_lease_is_over(crowd: Crowd, record_property: Record) -> None:

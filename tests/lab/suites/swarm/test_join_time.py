@@ -11,10 +11,10 @@ from threading import Event, Thread
 from tests.lab.crowd import DAEMON, MASTER, Crowd
 
 ROUNDS = 3
-TRIES = 2  # a machine that was busy with something else meanwhile is asked once more; all of it is told
+TRIES = 3  # a machine that was busy with something else meanwhile is asked again; all of it is told
 AIM_S = 1.0
 LOOK_S = 0.02
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 class Watch:

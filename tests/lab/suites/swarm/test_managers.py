@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.lab.crowd import MASTER, Crowd
 
-SOON_S = 60.0
+SOON_S = 120.0
 CHOSEN = "worker-0-[0-1]"
 
 
@@ -17,7 +17,9 @@ def test_two_nodes_are_managers_with_the_master_and_one_leaves_cleanly(crowd: Cr
         )
         crowd.cli("node", "role", "manager", CHOSEN)
         crowd.until(lambda: managers(crowd) == ["master", "worker-0-0", "worker-0-1"], SOON_S, "there are three")
-        assert "quorum_even" not in crowd.grape_docker("--json", "status")
+        crowd.until(
+            lambda: "quorum_even" not in crowd.grape_docker("--json", "status"), SOON_S, "nobody is warned of three"
+        )
         crowd.power("off", "worker-0-1", "--wait")
         crowd.until(lambda: managers(crowd) == ["master", "worker-0-0"], SOON_S, "one was demoted, and has left")
         crowd.until(lambda: not crowd.entries("worker-0-1"), SOON_S, "its entry has gone")
@@ -26,7 +28,7 @@ def test_two_nodes_are_managers_with_the_master_and_one_leaves_cleanly(crowd: Cr
     finally:
         crowd.cli("node", "role", "default", CHOSEN)
     crowd.until(lambda: managers(crowd) == ["master"], SOON_S, "the master is alone again")
-    assert crowd.ready()
+    crowd.until(crowd.ready, SOON_S, "and all are ready")
 
 
 def managers(crowd: Crowd) -> list[str]:

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from http.client import SERVICE_UNAVAILABLE
 from typing import Final
+from urllib.error import HTTPError
 from urllib.parse import urlencode
 from urllib.request import Request, urlopen
 
 from grape_docker.registry.place import Address, Place
 from grape_docker.registry.trust import DAEMON_JSON, read_trust, with_mirror
-from tests.lab.crowd import MASTER, Crowd
+from tests.lab.crowd import LONG_S, MASTER, Crowd
 from tests.lab.machines.bare_machine import SOURCE
 from tests.lab.network import inside
 from tests.lab.suites.swarm.configured import configured
@@ -24,8 +27,8 @@ STACK: Final = "sample"
 REGISTRY: Final = Address(host=MASTER)
 ROOM: Final = "var/lib/grape-docker/registry"
 WANTED: Final = {"vote": 3, "store": 1, "worker": 1, "db": 1, "result": 2, "visualizer": 1}
-RUN_S: Final = 120.0
-COUNT_S: Final = 30.0
+RUN_S: Final = 240.0
+COUNT_S: Final = 120.0
 
 
 def test_the_sample_runs_from_the_local_registry_without_any_outside_network(
@@ -98,10 +101,17 @@ def _vote(crowd: Crowd, address: str, choice: str, cookie: str = "") -> str:
     request = Request(f"http://{address}:8080/", data=urlencode({"vote": choice}).encode(), headers={"Cookie": cookie})
 
     def post() -> str:
-        with urlopen(request, timeout=10) as answer:
+        with urlopen(request, timeout=60) as answer:
             return str(answer.headers["Set-Cookie"]).partition(";")[0]
 
-    return inside(crowd.machine.place.namespace, post)
+    deadline = time.monotonic() + COUNT_S
+    while True:
+        try:
+            return inside(crowd.machine.place.namespace, post)
+        except HTTPError as error:  # it was not taken: the store has just been started, and does not listen yet
+            if error.code != SERVICE_UNAVAILABLE or time.monotonic() > deadline:
+                raise
+        time.sleep(1.0)
 
 
 def _get(crowd: Crowd, url: str) -> bytes:
@@ -124,7 +134,9 @@ def _build(crowd: Crowd) -> None:
     crowd.docker("import", "/root/base.tar", "redis:7")
     crowd.docker("tag", "redis:7", "python:3-slim")
     tar.unlink()
-    crowd.machine.do("env", "DOCKER_BUILDKIT=0", "docker", "build", "--quiet", "--tag=voting:1", EXAMPLE)
+    crowd.machine.do(
+        "env", "DOCKER_BUILDKIT=0", "docker", "build", "--quiet", "--tag=voting:1", EXAMPLE, timeout_s=LONG_S
+    )
 
 
 def _push(crowd: Crowd) -> None:
@@ -152,7 +164,7 @@ def _registry(crowd: Crowd) -> Iterator[None]:
     machine = crowd.machine
     started = machine.attempt("systemctl", "start", "grape-registry")
     assert started.returncode == 0, machine.journal("grape-registry")
-    crowd.until(lambda: machine.path(f"/{ROOM}/address.json").exists(), 30.0, "the registry is prepared")
+    crowd.until(lambda: machine.path(f"/{ROOM}/address.json").exists(), COUNT_S, "the registry is prepared")
     trust = read_trust(Place(folder=machine.path(f"/{ROOM}")))
     assert trust.address == REGISTRY
     ca, daemon_json = machine.path(str(trust.ca_path)), machine.path(str(DAEMON_JSON))
