@@ -43,7 +43,10 @@ SOCKET: Final = f"{STATE}/graped.sock"
 LOG: Final = f"{STATE}/log"
 PI4: Final = "c03111"  # the revision that rpi-lgpio asks for: a Pi 4's
 GRAPED: Final = "[m] graped --config"  # its command line, and not that of who looks for it
-BOOT_S: Final = 60.0
+BOOT_S: Final = 180.0
+DO_S: Final = 120.0
+START_S: Final = 120.0  # graped, in a guest on a machine with much to do
+CONSOLE: Final = 3000  # characters of it that are told where something went wrong
 STUB: Final = "/i2c-stub.ko"
 MODULE: Final = "/sys/module/i2c_stub/parameters/chip_addr"
 SIM: Final = "/sys/kernel/config/gpio-sim"
@@ -99,7 +102,11 @@ class Board:
     def do(self, command: str, *, code: int = 0) -> str:
         """Run a shell command that has to end with ``code``; what it says on standard error is told too."""
         ssh, *rest = self.login.command(command)
-        done = self._control.do(ssh, *self._shared, *rest, timeout_s=60.0, check=False)
+        try:
+            done = self._control.do(ssh, *self._shared, *rest, timeout_s=DO_S, check=False)
+        except subprocess.TimeoutExpired as error:
+            said = f"{error.stdout or b''!r}{error.stderr or b''!r}\n{self._console.text()[-CONSOLE:]}"
+            raise AssertionError(f"{command!r} has not ended within {DO_S:g} s; then the console:\n{said}") from error
         assert done.returncode == code, f"{command!r} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
         return done.stdout + done.stderr
 
@@ -175,7 +182,7 @@ class Board:
         graped = f"python3 -m graped --config {CONFIG} --state-dir {STATE}/state --socket {SOCKET}"
         self.do(f"(cd / && exec {prefix} setsid {graped}) >> {LOG} 2>&1 < /dev/null &")
         try:
-            until(lambda: self._answers() and not (settled and "starting" in self.states()), 30.0)
+            until(lambda: self._answers() and not (settled and "starting" in self.states()), START_S)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log()}") from error
 
@@ -185,7 +192,7 @@ class Board:
 
     def log(self) -> str:
         """What graped and the console have said last."""
-        return self.do(f"tail -n 60 {LOG}") + self._console.text()[-1000:]
+        return self.do(f"tail -n 60 {LOG}") + self._console.text()[-CONSOLE:]
 
     def get(self, path: str, **query: object) -> Any:
         """Ask the API."""
@@ -222,7 +229,7 @@ class Board:
             return False
 
 
-def until(check: Callable[[], T], timeout_s: float = 20.0) -> T:
+def until(check: Callable[[], T], timeout_s: float = 60.0) -> T:
     """Wait until something is so, and give it."""
     deadline = time.monotonic() + timeout_s
     while not (found := check()):

@@ -25,7 +25,7 @@ ONE_CLICK: Final = (0b01, 0b11, 0b10, 0b00)  # what the knob's two contacts show
 SLOT_1_ON: Final = 0xBF  # of the port: slot 1 is bit 6, low is on
 SLOTS_0_1_ON: Final = 0xBD
 ALL_OFF: Final = 0xFF
-SOON: Final = timedelta(seconds=1)
+SOON: Final = timedelta(seconds=10)  # nothing but the line tells of it; a busy machine may think for seconds
 
 CONFIG: Final = """
 [power]
@@ -34,9 +34,9 @@ inrush_s = 0.1
 max_inrush = 6
 cycle_off_s = 0.2
 [bus]
-deadline_s = 0.25
+deadline_s = 1.0
 [poll]
-power_s = 0.3
+power_s = 1.1
 meters_s = 0.3
 retry_max_s = 1.0
 [display]
@@ -108,12 +108,12 @@ def test_meters_tell_volts_amps_and_degrees_as_the_data_sheets_say(board: Board)
     def told() -> dict[str, int]:
         return {name: meter["value"] for name, meter in board.stack(0)["meters"].items()}
 
-    until(lambda: told()["temperature"] == -25_000 and told()["current"] == round(0x2710 * step_a * 1000))
-    assert (told()["voltage"], told()["current"]) == (11_980, 2000)
-    assert told()["power"] == 11_980 * 2
+    assert round(0x2710 * step_a * 1000) == 2000
+    wanted = {"temperature": -25_000, "voltage": 11_980, "current": 2000, "power": 11_980 * 2}
+    until(lambda: wanted.items() <= told().items())  # each is read by itself, perhaps before the next is put in
     board.set_word(METER, 4, 0x10000 - 500)  # two's complement
     board.set_word(THERMOMETER, 0, 0x1980)
-    until(lambda: (told()["temperature"], told()["current"]) == (25_500, -100))
+    until(lambda: {"temperature": 25_500, "current": -100}.items() <= told().items())
 
 
 def test_slots_go_on_and_off_byte_by_byte_and_the_chip_says_so(board: Board) -> None:
@@ -140,7 +140,7 @@ def test_a_chip_that_is_pulled_out_is_a_fault_of_its_stack_until_it_is_back(boar
 
 
 def test_the_knobs_line_has_the_display_looked_at_at_once(board: Board) -> None:
-    assert of_kind(board, "display.found")
+    until(lambda: of_kind(board, "display.found"))
     before = board.mark()
     for contacts in ONE_CLICK:
         port = NOT_PUSHED | contacts << 6
@@ -169,6 +169,7 @@ def test_the_over_temperature_line_alarms_at_once_and_cuts_what_is_hot(
     assert board.port() == ALL_OFF
     board.set_word(THERMOMETER, 0, 0x1980)
     board.pull(OVERTEMP, up=True)
+    until(lambda: board.stack(0)["meters"]["temperature"]["value"] == 25_500)  # or it would be cut again
 
 
 def test_a_kill_leaves_the_port_as_it_is_and_relays_are_told_of_truly(board: Board) -> None:
@@ -178,7 +179,7 @@ def test_a_kill_leaves_the_port_as_it_is_and_relays_are_told_of_truly(board: Boa
     assert board.switch("on", "worker-0-1")["outcome"] == "done"
     before = board.mark()
     board.stop("KILL")
-    assert board.level(RELAY) is True  # this kernel lets lines go: accept_power_loss was set
+    until(lambda: board.level(RELAY))  # this kernel lets lines go: accept_power_loss was set
     assert board.port() == SLOT_1_ON
     # What graped would see of such a line where the kernel keeps outputs, and of one that nobody has used.
     assert board.do(LOOK).split() == ["output", "True", "input", "False"]
@@ -186,7 +187,7 @@ def test_a_kill_leaves_the_port_as_it_is_and_relays_are_told_of_truly(board: Boa
     assert board.observed("worker-0-[0-1]") == ["off", "on"]
     assert to_port(board.written(before)) == []
     assert board.observed("worker-4-0") == ["unknown"]
-    (told,) = of_kind(board, "port.unknown_since_end")
+    (told,) = until(lambda: of_kind(board, "port.unknown_since_end"))
     assert "worker-4-0" in told["message"]
     assert board.level(RELAY) is True  # nobody asked for it
     assert board.switch("on", "worker-4-0")["outcome"] == "done"
