@@ -16,6 +16,7 @@ from tests.lab.machines import Pi, Uml
 from tests.lab.network import Network
 from tests.lab.run import Run
 from tests.lab.served import NODE, STATE, VENV, Served
+from tests.lab.ssh import Login
 from tests.netboot.images.building import boot_files, disk_image, portrait, rich_tree
 from tests.netboot.images.tiny import tiny_root
 
@@ -24,8 +25,9 @@ NODE_NAME = "worker-0-0"
 BOARD = Board(rom=Rom.PI4, mac="dc:a6:32:00:00:00", serial="10000000")
 DNSMASQ, NFS = "grape-dnsmasq.service", "grape-nfs.service"
 WATCHDOG_S = 20.0  # WatchdogSec= of graped.service
-UP_S = 90.0
-HEALED_S = 20.0
+UP_S = 120.0
+PATIENT_S = 120.0  # an NFS client whose server was away asks again at growing intervals, and all waits for it
+HEALED_S = 60.0
 SECOND_NS = 10**9
 NOT_ALIKE = frozenset({"boot", "lost+found"})  # another partition; mke2fs makes the other
 
@@ -99,33 +101,33 @@ def a_command_in_an_image_runs_outside_of_the_sandbox(master: Served) -> None:
     said = "\n".join(done["output"])
     assert re.search(r"^apt \d", said, re.MULTILINE)
     assert "_apt\nNoNewPrivs:\t0" in said
-    assert units_inside(master) == []
+    no_unit_is_left(master)
 
 
 def a_command_that_fails_is_told_with_its_code(master: Served) -> None:
     failed = master.machine.attempt(f"{VENV}/bin/grapecli", "image", "exec", "tiny", "--", "sh", "-c", "exit 7")
     assert failed.returncode == 1
     assert "sh in the image ended with code 7" in failed.stderr
-    assert units_inside(master) == []
+    no_unit_is_left(master)
 
 
 def a_command_ends_when_it_is_cancelled(master: Served) -> None:
     job = begun(master)
     master.cli("jobs", "cancel", str(job))
-    master.until(lambda: is_over(master), 10.0, "the command has ended")
+    master.until(lambda: is_over(master), HEALED_S, "the command has ended")
 
 
 def a_command_ends_when_graped_is_killed(master: Served) -> None:
     begun(master)
     master.machine.do("systemctl", "kill", "--signal=KILL", "graped")
-    master.until(lambda: is_over(master), 10.0, "the command has ended")
+    master.until(lambda: is_over(master), HEALED_S, "the command has ended")
     master.wait_back()
 
 
 def begun(master: Served) -> int:
     """Have a command in an image that goes on and on, and give its job."""
     job: int = master.json("image", "exec", "--no-wait", "tiny", "--", "sleep", "1234")["id"]
-    master.until(lambda: sleeping(master), 30.0, "the command runs")
+    master.until(lambda: sleeping(master), HEALED_S, "the command runs")
     assert len(units_inside(master)) == 1
     return job
 
@@ -162,12 +164,12 @@ def reload_reads_what_changed_and_refuses_mistakes(master: Served) -> None:
 def a_restart_in_the_middle_of_a_netboot_disturbs_nobody(master: Served, pi: Pi) -> None:
     servers = [master.pid(unit) for unit in (DNSMASQ, NFS)]
     master.cli("power", "on", NODE_NAME)
-    master.until(lambda: bool(pi.roms and pi.roms[-1].files), 30.0, "files are fetched")
+    master.until(lambda: bool(pi.roms and pi.roms[-1].files), UP_S, "files are fetched")
     written = master.writes_to_ports()
     master.machine.do("systemctl", "restart", "graped")
     assert pi.roms[-1].outcome in ("", "kernel")
     master.until(lambda: master.stage(NODE_NAME) == "up", UP_S, "the node is up")
-    assert master.login(ONE).do("hostname") == f"{NODE_NAME}\n"
+    assert logged_in(master).do("hostname") == f"{NODE_NAME}\n"
     assert [master.pid(unit) for unit in (DNSMASQ, NFS)] == servers
     assert master.writes_to_ports() == written
     assert master.switches.trouble() == []
@@ -176,17 +178,15 @@ def a_restart_in_the_middle_of_a_netboot_disturbs_nobody(master: Served, pi: Pi)
 def who_hangs_is_restarted_and_adopts_every_slot(master: Served) -> None:
     before, pid, written = power(master), master.pid("graped"), master.writes_to_ports()
     master.machine.do("kill", "-STOP", str(pid))
-    took_s = master.until(
-        lambda: master.pid("graped") not in (0, pid), WATCHDOG_S + 10.0, "systemd has started another one"
-    )
-    assert took_s < WATCHDOG_S + 5.0
+    master.until(lambda: master.pid("graped") not in (0, pid), WATCHDOG_S + HEALED_S, "systemd has started another one")
     master.wait_back()
     said = master.machine.journal("graped")
     assert "Watchdog timeout" in said
+    assert master.show("graped", "WatchdogUSec") == f"{WATCHDOG_S:g}s"
     assert "Fatal Python error: Aborted" in said  # and where it hung
     assert power(master) == before
     assert master.writes_to_ports() == written
-    master.until(lambda: master.stage(NODE_NAME) == "up", 30.0, "the node is seen to be up")
+    master.until(lambda: master.stage(NODE_NAME) == "up", UP_S, "the node is seen to be up")
 
 
 def killed_servers_come_back_and_the_node_goes_on(master: Served) -> None:
@@ -195,14 +195,15 @@ def killed_servers_come_back_and_the_node_goes_on(master: Served) -> None:
     for unit, pid in pids.items():
         master.until(lambda unit=unit, pid=pid: master.pid(unit) not in (0, pid), HEALED_S, f"{unit} runs again")  # type: ignore[misc]
     master.wait_served()
-    assert master.login(ONE).do("echo later >/root/file; sync; cat /root/file") == "later\n"
+    login = logged_in(master)
+    assert login.do("echo later >/root/file; sync; cat /root/file", PATIENT_S) == "later\n"
 
 
 def a_root_is_seen_by_the_server_and_can_be_mounted_anew_under_its_node(master: Served) -> None:
     root, unit = f"{STATE}/netboot/roots/{NODE_NAME}/1/fs", f"grape-root@{NODE_NAME}--1.service"
     seen = master.machine.path(f"/proc/{master.pid(NFS)}/root{root}/etc/hostname")
     assert seen.read_text() == f"{NODE_NAME}\n"
-    login = master.login(ONE)
+    login = logged_in(master)
     login.do("echo before >/root/before; sync")
     first = master.show(unit, "InvocationID")
     master.machine.do("systemctl", "restart", "graped")
@@ -212,7 +213,9 @@ def a_root_is_seen_by_the_server_and_can_be_mounted_anew_under_its_node(master: 
     master.until(lambda: is_anew(master, unit, first), HEALED_S, "it is mounted anew")
     assert "in use" not in master.machine.journal(unit)  # by the copy of the mount in graped's namespace, say
     master.wait_served()
-    assert login.do("cat /root/before; ls /usr/bin | wc -l; echo after >/root/after; sync").startswith("before\n")
+    login = logged_in(master)
+    inside = "cat /root/before; ls /usr/bin | wc -l; echo after >/root/after; sync"
+    assert login.do(inside, PATIENT_S).startswith("before\n")
     assert (master.state / f"netboot/roots/{NODE_NAME}/1/fs/root/after").read_text() == "after\n"
     assert "stale" not in login.do("dmesg | tail -50; journalctl --no-pager -n 50", check=False).lower()
 
@@ -222,7 +225,7 @@ def after_a_reboot_of_the_master_roots_are_there_before_nodes_are_switched_on(ma
     master.reboot({ONE: pi})
     master.wait_back()
     master.cli("power", "on", NODE_NAME, "--wait=up")
-    assert master.login(ONE).do("cat /root/after") == "after\n"
+    assert logged_in(master).do("cat /root/after") == "after\n"
     order = [
         master.show(unit, "ActiveEnterTimestampMonotonic") for unit in (f"grape-root@{NODE_NAME}--1", NFS, DNSMASQ)
     ]
@@ -234,8 +237,15 @@ def a_root_that_was_replaced_is_let_go_of_and_unmounted(master: Served) -> None:
     master.cli("power", "off", NODE_NAME, "--wait", "--yes")
     old, new = (f"grape-root@{NODE_NAME}--{generation}" for generation in (1, 2))
     master.until(lambda: master.show(old, "ActiveState") == "inactive", HEALED_S, "the old root is unmounted")
-    assert master.show(new, "ActiveState") == "active"
+    master.until(lambda: master.show(new, "ActiveState") == "active", HEALED_S, "the new root is mounted")
     master.wait_served()
+
+
+def logged_in(master: Served) -> Login:
+    """Wait until the node lets us in: without its root nothing runs on it."""
+    login = master.login(ONE)
+    login.wait(PATIENT_S)
+    return login
 
 
 def is_anew(master: Served, unit: str, first: str) -> bool:
@@ -252,6 +262,11 @@ def units_inside(master: Served) -> list[str]:
     """Name the units in which commands in images run."""
     said = master.machine.do("systemctl", "list-units", "--all", "--plain", "--no-legend", "grape-inside-*")
     return [line.split()[0] for line in said.splitlines()]
+
+
+def no_unit_is_left(master: Served) -> None:
+    """Wait for systemd to forget the unit of a command that has ended."""
+    master.until(lambda: units_inside(master) == [], HEALED_S, "its unit is gone")
 
 
 def sleeping(master: Served) -> bool:
