@@ -148,7 +148,7 @@ class Rig:
     def beat(self) -> None:
         self.beats += 1
 
-    async def until(self, wanted: Callable[[State], bool], timeout_s: float = 2.0) -> State:
+    async def until(self, wanted: Callable[[State], bool], timeout_s: float = 20.0) -> State:
         """Wait for a state, by the engine's own means."""
         async with asyncio.timeout(timeout_s):
             while not wanted(self.engine.state):
@@ -181,7 +181,7 @@ def drive(
         await scenario(rig)
         assert not turning.done(), "the loop stopped by itself"
         stop.set()
-        await asyncio.wait_for(turning, 2)
+        await asyncio.wait_for(turning, 20)
 
     asyncio.run(whole())
     return rig
@@ -235,7 +235,7 @@ def test_an_exception_in_an_edge_ends_the_write_as_unverified() -> None:
         fault = rig.engine.state.stacks[0].fault
         assert fault is not None
         assert "ZeroDivisionError" in fault.message
-        await rig.until(rig.ended(1), 5)
+        await rig.until(rig.ended(1))
 
     rig = drive(scenario, give_up_s=20.0)
     assert ends[0].end is SwitchEnd.UNVERIFIED
@@ -266,8 +266,9 @@ def test_the_core_is_woken_when_it_wants() -> None:
 def test_alive_is_called_while_nothing_happens() -> None:
     async def scenario(rig: Rig) -> None:
         before = rig.beats
-        await asyncio.sleep(0.2)
-        assert rig.beats - before >= 5
+        async with asyncio.timeout(20):  # with the heartbeat of all other tests it would be 25 s
+            while rig.beats - before < 5:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
 
     drive(scenario, heartbeat_s=0.02)
 
@@ -304,8 +305,11 @@ def test_a_bug_in_the_core_drops_the_event_and_nothing_else(
     async def scenario(rig: Rig) -> None:
         monkeypatch.setattr(engine_module, "step", buggy)
         await rig.engine.ask_power(Verb.CYCLE, (A,), by="me", off_s=0.02)
+        async with asyncio.timeout(20):
+            while not ticks:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)
-        assert 1 <= ticks <= 3, "it does not spin on a tick that fails"
+        assert ticks <= 3, "it does not spin on a tick that fails"
         monkeypatch.setattr(engine_module, "step", step)
         rig.read()
         await rig.until(rig.ended(1))
@@ -327,7 +331,7 @@ def test_events_posted_while_one_is_taken_are_taken_after_it() -> None:
     (asked,) = rig.asked
     assert (asked["guards"], asked["verb"]) == (["docker"], "off")
     deadline = datetime.fromisoformat(asked["deadline"]).timestamp() - 1000 - rig.asked_at
-    assert deadline == pytest.approx(120, abs=1), "by the clock on the wall, guard_max_s from now"
+    assert deadline == pytest.approx(120, abs=5), "by the clock on the wall, guard_max_s from now"
     assert rig.port == byte()
 
 

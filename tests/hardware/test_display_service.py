@@ -90,7 +90,7 @@ class Bench:
                 await task
 
     async def until(self, what: Callable[[], bool]) -> None:
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(20):
             while not what():  # noqa: ASYNC110 - the board is not ours to give it an event
                 await asyncio.sleep(0.001)
 

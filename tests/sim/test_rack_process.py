@@ -41,7 +41,7 @@ PLAN = RackPlan(
 )
 
 
-def until(true: Callable[[], object], seconds: float = 5.0) -> None:
+def until(true: Callable[[], object], seconds: float = 20.0) -> None:
     """Wait for something, fail when it does not happen."""
     deadline = time.monotonic() + seconds
     while not true():
@@ -178,7 +178,7 @@ def test_a_state_folder_may_lie_deeper_than_a_socket_name_is_long(tmp_path: Path
 
 def test_a_hung_bus_delays_nobody_on_the_other(state_dir: Path, control: SimControl) -> None:
     control.add_fault(SimFault(kind=FaultKind.HANG, bus=1))
-    hung, other = SimBus(state_dir, 1, timeout_s=0.4), SimBus(state_dir, 0)
+    hung, other = SimBus(state_dir, 1, timeout_s=4.0), SimBus(state_dir, 0)
     ended: queue.SimpleQueue[float] = queue.SimpleQueue()
 
     def wait_for_it() -> None:
@@ -189,13 +189,12 @@ def test_a_hung_bus_delays_nobody_on_the_other(state_dir: Path, control: SimCont
 
     thread = threading.Thread(target=wait_for_it)
     thread.start()
-    began = time.monotonic()
     for _ in range(20):
         other.receive_byte(PORT + 1)
     control.faults()
-    assert time.monotonic() - began < 0.3
+    assert ended.empty()
     thread.join()
-    assert 0.35 < ended.get() < 1.0
+    assert 3.9 < ended.get() < 8.0
 
 
 def test_results_and_purposes_cross_the_wire(state_dir: Path) -> None:
@@ -216,7 +215,7 @@ def test_results_and_purposes_cross_the_wire(state_dir: Path) -> None:
 
 
 def lines_of(sock: socket.socket) -> Iterator[dict[str, Any]]:
-    sock.settimeout(5)
+    sock.settimeout(20)
     for line in sock.makefile("rb"):
         yield json.loads(line)
 
@@ -254,7 +253,7 @@ def test_a_listener_that_never_reads_holds_up_nobody_and_is_let_go(state_dir: Pa
             bus.send_byte(PORT, 0xFF)
             if done % 100 == 0:  # whoever reads, however slowly, must not be taken for the sleeper
                 until(lambda done=done: heard[0] >= 16 + (done - 100) * 12, 20)
-        assert time.monotonic() - began < 30  # nobody waits for the sleeper; a loaded machine is slow by itself
+        assert time.monotonic() - began < 90  # nobody waits for the sleeper; a loaded machine is slow by itself
         until(lambda: heard[0] == 16 + 2500 * 12, 20)
         assert sum(1 for _ in lines_of(asleep)) < heard[0]  # and its connection has ended
         awake.shutdown(socket.SHUT_RDWR)
@@ -264,16 +263,16 @@ def test_a_listener_that_never_reads_holds_up_nobody_and_is_let_go(state_dir: Pa
 def test_stages_come_all_at_first_and_then_in_order(state_dir: Path, control: SimControl) -> None:
     heard: queue.SimpleQueue[tuple[int, int, str | None]] = queue.SimpleQueue()
     end = control.watch_stages(lambda *stage: heard.put(stage))
-    first = {heard.get(timeout=5) for _ in range(16)}
+    first = {heard.get(timeout=20) for _ in range(16)}
     assert (1, 5, None) in first  # external: nobody can know
     assert all(stage == "off" for stack, slot, stage in first if (stack, slot) != (1, 5))
     SimBus(state_dir, 1).send_byte(PORT, 0xFD)
-    assert [heard.get(timeout=5) for _ in range(6)] == [
+    assert [heard.get(timeout=20) for _ in range(6)] == [
         (0, 0, stage) for stage in ("powered", "dhcp", "tftp", "kernel", "root", "up")
     ]
     SimBus(state_dir, 0).send_byte(PORT + 1, 0xFF & ~(1 << 4))  # slot 5, the external one
     SimBus(state_dir, 1).send_byte(PORT, 0xFF)
-    assert heard.get(timeout=5) == (0, 0, "off")
+    assert heard.get(timeout=20) == (0, 0, "off")
     assert control.state()["stacks"]["1"]["on"] == [5]
     end()
 
@@ -332,13 +331,13 @@ def test_interrupt_lines_are_heard(state_dir: Path, control: SimControl) -> None
     gpio.watch(17, Edge.FALLING, lambda: heard.put("knob"))
     until(lambda: 17 in gpio._levels and 27 in gpio._levels)
     control.temperature(0, 95.0)
-    assert heard.get(timeout=5) == "hot"
+    assert heard.get(timeout=20) == "hot"
     assert not gpio.level(27)
     SimBus(state_dir, 1).write_byte_data(0x20, 7, 0xE0)
     control.turn(1)  # nobody reads the expander: the line falls with the first contact and rises with the last
     control.press()
     control.temperature(0, None)
-    assert [heard.get(timeout=5) for _ in range(3)] == ["knob", "knob", "hot"]
+    assert [heard.get(timeout=20) for _ in range(3)] == ["knob", "knob", "hot"]
     with pytest.raises(NotFound):
         control.temperature(9, 1.0)
     gpio.close()
