@@ -53,9 +53,9 @@ class Served:
 
     def start(self) -> None:
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(30)
 
-    def stop(self, within_s: float = 5.0) -> None:
+    def stop(self, within_s: float = 20.0) -> None:
         if self._thread.is_alive():
             self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join(within_s)
@@ -67,9 +67,9 @@ class Served:
         async def run() -> Any:
             return work()
 
-        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(5)
+        return asyncio.run_coroutine_threadsafe(run(), self._loop).result(20)
 
-    def client(self, timeout_s: float = 10.0) -> Client:
+    def client(self, timeout_s: float = 30.0) -> Client:
         return Client(self.path, timeout_s)
 
 

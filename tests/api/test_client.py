@@ -230,10 +230,10 @@ print(*set(sys.modules) - before)
 def test_heartbeat_comes_while_nothing_happens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graped.api.stream.HEARTBEAT_S", 0.1)
     with serving(tmp_path / "s") as served, socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as follower:
-        follower.settimeout(5)
+        follower.settimeout(20)
         follower.connect(str(served.path))
         follower.sendall(b"GET /v1/events/stream HTTP/1.1\r\nHost: g\r\n\r\n")
         data, began = b"", time.monotonic()
         while data.count(b": alive\n\n") < 2:
             data += follower.recv(4096)
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 10

@@ -184,7 +184,7 @@ def test_long_poll_ends_with_the_change(served: Served, client: Client) -> None:
     assert time.monotonic() - began >= 0.05
     threading.Timer(0.1, lambda: served.do(lambda: served.rack.lose(0))).start()
     assert client.get("/v1/revision", differs_from=now, wait_s=20)["revision"] > now
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 15
 
 
 def test_waiting_for_a_job(served: Served, client: Client) -> None:

@@ -39,7 +39,7 @@ class Zeros(io.RawIOBase):
 
 def _ended(client: Client, kind: str = "image.import") -> dict[str, Any]:
     (job,) = (job for job in client.get("/v1/jobs") if job["kind"] == kind)
-    ended: dict[str, Any] = client.get(f"/v1/jobs/{job['id']}", wait_s=5, until="ended")
+    ended: dict[str, Any] = client.get(f"/v1/jobs/{job['id']}", wait_s=20, until="ended")
     return ended
 
 
@@ -77,9 +77,9 @@ def test_nobody_else_waits_for_an_upload(served: Served) -> None:
         slow[0].sendall(b"x" * 100_000)
         before = time.monotonic()
         assert two.get("/v1/health")["ok"] in (True, False)
-        assert time.monotonic() - before < 2
+        assert time.monotonic() - before < 8
         slow[0].close()
-        sending.join(5)
+        sending.join(20)
         assert not sending.is_alive()
         assert _ended(two)["outcome"] == "done"
     stream.close()
@@ -90,7 +90,7 @@ def test_a_client_that_hangs_up_fails_its_job_and_leaves_nothing(served: Served,
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
         raw.connect(str(served.path))
         raw.sendall(HEAD % (b"cut", b"Content-Length: 1000000\r\n") + b"x" * 1000)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while not client.get("/v1/jobs", open=True) and time.monotonic() < deadline:
             time.sleep(0.01)
     ended = _ended(client)
@@ -105,7 +105,7 @@ def test_a_client_that_says_nothing_more_is_let_go(
 ) -> None:
     monkeypatch.setattr(uploading, "SILENCE_S", 0.2)
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
-        raw.settimeout(5)
+        raw.settimeout(20)
         raw.connect(str(served.path))
         raw.sendall(HEAD % (b"mute", b"Content-Length: 1000000\r\n") + b"x" * 1000)
         answer = raw.recv(65536)
@@ -123,7 +123,7 @@ def test_a_file_that_is_no_image_is_not_read_to_its_end(client: Client) -> None:
 
     stream = Bad(1 << 30)
     job = client.upload("/v1/images", stream, size_bytes=1 << 30, name="bad")  # type: ignore[arg-type]
-    ended = client.get(f"/v1/jobs/{job['id']}", wait_s=5, until="ended")
+    ended = client.get(f"/v1/jobs/{job['id']}", wait_s=20, until="ended")
     assert ended["code"] == "bad_image"
     assert stream.told < 100 << 20
     assert client.get("/v1/health")
@@ -136,14 +136,14 @@ def test_a_cancelled_import_ends_its_upload(served: Served) -> None:
         sending = threading.Thread(target=lambda: answers.append(one.upload("/v1/images", stream, name="slow")))
         sending.start()
         os.write(write, b"x" * 1000)
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 20
         while not (jobs := two.get("/v1/jobs", open=True)) and time.monotonic() < deadline:
             time.sleep(0.01)
         two.post(f"/v1/jobs/{jobs[0]['id']}/cancel")
         assert _ended(two)["outcome"] == "cancelled"
         os.write(write, b"more")  # the sender sees it with its next piece
         os.close(write)
-        sending.join(5)
+        sending.join(20)
         assert not sending.is_alive()
     assert answers[0]["outcome"] == "cancelled"
 
@@ -153,18 +153,18 @@ def test_a_stop_ends_uploads(tmp_path: Path) -> None:
         raw.connect(str(served.path))
         raw.sendall(HEAD % (b"late", b"Content-Length: 1000000\r\n") + b"x" * 1000)
         with served.client() as client:
-            deadline = time.monotonic() + 5
+            deadline = time.monotonic() + 20
             while not client.get("/v1/jobs", open=True) and time.monotonic() < deadline:
                 time.sleep(0.01)
         before = time.monotonic()
         served.stop()
-        assert time.monotonic() - before < 4
+        assert time.monotonic() - before < 15
 
 
 @pytest.mark.parametrize("head", [b"", b"Content-Length: 0\r\n"])
 def test_nothing_is_no_file(served: Served, head: bytes) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as raw:
-        raw.settimeout(5)
+        raw.settimeout(20)
         raw.connect(str(served.path))
         raw.sendall(HEAD % (b"empty", head))
         assert raw.recv(65536).startswith(b"HTTP/1.1 422 ")

@@ -158,7 +158,7 @@ def test_bytes_that_are_not_http(served: Served) -> None:
 
 
 def test_a_head_that_never_ends_is_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PeerProtocol, "header_timeout_s", 0.3)
+    monkeypatch.setattr(PeerProtocol, "header_timeout_s", 1.0)
     with serving(tmp_path / "s") as served, _connected(served.path) as slow, _connected(served.path) as silent:
         began = time.monotonic()
         for one in b"GET /v1/ver":
@@ -169,15 +169,15 @@ def test_a_head_that_never_ends_is_cut(tmp_path: Path, monkeypatch: pytest.Monke
         _problem(_answer(slow), 408, "request_timeout")
         assert slow.recv(1) == b""
         assert silent.recv(1) == b""
-        assert 0.2 < time.monotonic() - began < 5
+        assert 0.9 < time.monotonic() - began < 15
 
 
 def test_a_second_head_that_never_ends_is_cut_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(PeerProtocol, "header_timeout_s", 0.2)
+    monkeypatch.setattr(PeerProtocol, "header_timeout_s", 1.0)
     with serving(tmp_path / "s") as served, _connected(served.path) as slow:
         slow.sendall(b"GET /v1/version HTTP/1.1\r\nHost: g\r\n\r\n")
         assert _answer(slow)[0] == 200
-        time.sleep(0.4)  # waiting between requests is not slow
+        time.sleep(1.5)  # waiting between requests is not slow
         slow.sendall(b"GET /v1/version HTTP/1.1\r\nHost: g\r\n\r\n")
         assert _answer(slow)[0] == 200
         slow.sendall(b"GET /v1/ver")
@@ -189,7 +189,7 @@ def test_idle_connections_disturb_nobody(served: Served, client: Client) -> None
     try:
         began = time.monotonic()
         assert client.get("/v1/status")["cluster"] == "test"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 8
     finally:
         for one in idle:
             one.close()
@@ -213,7 +213,8 @@ def test_who_is_idle_for_longest_makes_room(tmp_path: Path, monkeypatch: pytest.
             one.close()
 
 
-def test_stopping_ends_streams_and_long_polls(tmp_path: Path) -> None:
+def test_stopping_ends_streams_and_long_polls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graped.api.server.STOP_S", 15.0)  # nothing has to be cut
     ended = []
 
     def follow(served: Served) -> None:
@@ -229,12 +230,12 @@ def test_stopping_ends_streams_and_long_polls(tmp_path: Path) -> None:
             time.sleep(0.2)
             began = time.monotonic()
             served.stop()
-            assert time.monotonic() - began < 2
+            assert time.monotonic() - began < 10
             rest = b""
             while piece := stream.recv(4096):
                 rest += piece
             assert rest.endswith(b"0\r\n\r\n"), "the stream ended properly"
-        waiting.join(5)
+        waiting.join(20)
     assert ended == [served.rack.state.revision]
     assert served.failure is None
 
