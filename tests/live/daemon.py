@@ -48,7 +48,7 @@ class Daemon:
         self.prefix = prefix
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *, wait_s: float = 20.0) -> Daemon:
+    def start(self, *, wait_s: float = 40.0) -> Daemon:
         """Start, and wait until it answers and has read every stack that answers."""
         command: list[str | Path] = [
             *self.prefix,
@@ -102,7 +102,7 @@ class Daemon:
         assert self.process is not None
         if self.process.poll() is None:
             self.process.send_signal(how)
-        return self.process.wait(15)
+        return self.process.wait(30)
 
     def log(self) -> str:
         """What it wrote."""

@@ -92,7 +92,7 @@ def test_a_cancel_switches_nothing_more_and_says_what_is_not_as_it_was(daemon: D
     client = daemon.client()
     names = ["worker-0-4", "worker-0-5"]
     job = client.post("/v1/enrol", {"nodes": "worker-0-[3-5]", "consent": names, "timeout_s": 30})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while daemon.observed()["worker-0-3"] != "on" and time.monotonic() < deadline:
         time.sleep(0.05)
     client.post(f"/v1/jobs/{job['id']}/cancel")
@@ -107,7 +107,7 @@ def test_a_cancel_switches_nothing_more_and_says_what_is_not_as_it_was(daemon: D
 def test_a_crash_in_the_middle_changes_no_power_and_the_job_is_interrupted(daemon: Daemon) -> None:
     client = daemon.client()
     job = client.post("/v1/enrol", {"nodes": "worker-0-2,worker-0-3", "timeout_s": 30})
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while daemon.observed()["worker-0-2"] != "on" and time.monotonic() < deadline:
         time.sleep(0.05)
     power = daemon.observed()
@@ -120,7 +120,7 @@ def test_a_crash_in_the_middle_changes_no_power_and_the_job_is_interrupted(daemo
 
 def test_a_stranger_waits_and_takes_a_place(daemon: Daemon) -> None:
     daemon.cli("power", "on", "alice,worker-0-5", "--wait")
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while len(daemon.client().get("/v1/pending")) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)
     waiting = {one["mac"]: one["maker"] for one in daemon.client().get("/v1/pending")}
@@ -133,7 +133,7 @@ def test_a_stranger_waits_and_takes_a_place(daemon: Daemon) -> None:
 
 
 def _events(daemon: Daemon, kind: str) -> list[Any]:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not (found := daemon.client().get("/v1/events", kind=kind)) and time.monotonic() < deadline:
         time.sleep(0.05)
     return list(found)

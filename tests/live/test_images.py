@@ -101,7 +101,7 @@ def _half_an_upload(daemon: Daemon, client: Client) -> socket.socket:
     big = tarfile.TarInfo("etc/big")
     big.size = 99_000_000
     connection.sendall(HEAD + big.tobuf() + b"\0" * 5_000_000)
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while not client.get("/v1/jobs", open=True):
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -14,15 +14,22 @@ import pytest
 from tests.live.daemon import FAST, TWO_STACKS, Daemon
 
 BOOTS = 'kind = "simulated", boot_s = 0.6'
+BOOTS_LATE = 'kind = "simulated", boot_s = 4'
 NODES = "".join(f"{slot} = {{ {BOOTS} }}\n" for slot in range(6))
+SLOW = "".join(f"{slot} = {{ {BOOTS if slot < 2 else BOOTS_LATE} }}\n" for slot in range(6))
 HANGS = NODES.replace("1 = {", '1 = { hang_at = "tftp",')
-DEADLINES = "[netboot.deadlines]\npowered_s = 2\ndhcp_s = 2\ntftp_s = 1\nkernel_s = 2\nroot_s = 2\n"
+DEADLINES = "[netboot.deadlines]\npowered_s = 8\ndhcp_s = 8\ntftp_s = 4\nkernel_s = 8\nroot_s = 8\n"
 
 
 @pytest.fixture
-def rack(tmp_path: Path) -> Iterator[Daemon]:
+def nodes() -> str:
+    return NODES
+
+
+@pytest.fixture
+def rack(tmp_path: Path, nodes: str) -> Iterator[Daemon]:
     file = tmp_path / "nodes.toml"
-    file.write_text(f"[stacks.0.slots]\n{NODES}[stacks.1.slots]\n{HANGS}")
+    file.write_text(f"[stacks.0.slots]\n{nodes}[stacks.1.slots]\n{HANGS}")
     with Daemon(tmp_path, TWO_STACKS + FAST + DEADLINES, "--sim-nodes", str(file)) as daemon:
         yield daemon
 
@@ -51,6 +58,7 @@ def downs(daemon: Daemon) -> list[set[str]]:
     return groups
 
 
+@pytest.mark.parametrize("nodes", [SLOW])  # so that it goes on while commands are given
 def test_a_node_is_in_one_reboot_at_a_time_and_a_cancel_lets_the_wave_end(rack: Daemon) -> None:
     on(rack, "worker-0-[0-5]")
     job = json.loads(rack.cli("--json", "reboot", "@stack:0", "--rolling", "2", "--yes", "--no-wait").stdout)
@@ -58,7 +66,7 @@ def test_a_node_is_in_one_reboot_at_a_time_and_a_cancel_lets_the_wave_end(rack: 
     assert refused.returncode == 6
     assert f"worker-0-5 is in reboot {job['id']} already" in refused.stderr
     assert rack.cli("jobs", "cancel", str(job["id"])).returncode == 0
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while (found := rack.client().get(f"/v1/rollouts/{job['id']}"))["status"] == "running":
         assert time.monotonic() < deadline
         time.sleep(0.05)
@@ -99,10 +107,11 @@ def test_it_stops_at_the_first_wave_with_a_failure(rack: Daemon) -> None:
     assert {node["name"]: node["step"] for node in again["rollout"]["nodes"]}["worker-1-1"] == "failed"
 
 
+@pytest.mark.parametrize("nodes", [SLOW])
 def test_killed_in_the_middle_it_is_interrupted_and_goes_on_when_told(rack: Daemon) -> None:
     on(rack, "worker-0-[0-5]")
     job = json.loads(rack.cli("--json", "reboot", "@stack:0", "--rolling", "2", "--yes", "--no-wait").stdout)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 40
     while "passed" not in steps(rack, job["id"]).values() and time.monotonic() < deadline:
         time.sleep(0.05)
     rack.stop(signal.SIGKILL)
