@@ -114,8 +114,9 @@ def _listen(child: subprocess.Popen[bytes], pipe: IO[bytes], work: Work, heard: 
         selector.register(pipe, selectors.EVENT_READ)
         while True:
             work.check()
+            ended = child.poll() is not None  # asked first: what it said before its end is in the pipe by now
             if not selector.select(LOOK_S):
-                if child.poll() is not None:
+                if ended:
                     break
                 continue
             chunk = os.read(pipe.fileno(), LINE_BYTES)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import selectors
 import shutil
 import signal
 import subprocess
@@ -51,6 +52,25 @@ def test_a_line_that_is_written_over_is_told_as_it_ends(root: Path) -> None:
 def test_nothing_that_moves_or_colours_a_terminal_is_told(root: Path) -> None:
     script = r"printf '\033[1;31mred\033[0m\tx\n\033]0;title\007plain\n\001\377\302\233\n\303\244\n'"
     assert said(root, script) == ["red\tx", "plain", "\ufffd\ufffd\ufffd", "ä"]
+
+
+def test_the_last_words_of_one_that_ends_while_nobody_looks_are_told(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(selectors.DefaultSelector):
+        """Sees nothing at first, and comes back late with that."""
+
+        looks = 0
+
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            self.looks += 1
+            if self.looks > 1:
+                return super().select(timeout)
+            time.sleep(2.0)
+            return []
+
+    monkeypatch.setattr(selectors, "DefaultSelector", Slow)
+    assert said(root, "echo end") == ["end"]
 
 
 def test_an_endless_line_is_told_in_pieces(root: Path) -> None:
