@@ -43,6 +43,9 @@ ExecStart=mount -o remount,bind,ro /sys
 [Install]
 WantedBy=systemd-networkd.service
 """
+WITHIN = "20"  # long enough to look at what was set up, on a machine with much to do
+BACK_S = 60.0
+APT_S = 300.0
 NTP_QUESTION = bytes([0x23]) + bytes(47)  # version 4, from a client (RFC 5905, figure 8)
 NTP_UNIX_S = 2_208_988_800
 
@@ -67,7 +70,7 @@ def machine(lab: Run, cluster: Network) -> BareMachine:
         "chrony",
         "dbus",
     )
-    made.do("sh", "-c", f"apt-get --quiet=2 update && {' '.join(install)}", timeout_s=120.0)
+    made.do("sh", "-c", f"apt-get --quiet=2 update && {' '.join(install)}", timeout_s=APT_S)
     return made
 
 
@@ -100,10 +103,10 @@ def has_address(machine: BareMachine) -> bool:
 
 def test_ifupdown(machine: BareMachine, cluster: Network) -> None:
     before = network_of(machine)
-    assert setup(machine, "apply", "--interface", CLUSTER, "--confirm-within", "8") > 5
+    assert setup(machine, "apply", "--interface", CLUSTER, "--confirm-within", WITHIN) > 5
     assert has_address(machine)
-    until(lambda: not has_address(machine), 30.0)
-    until(lambda: network_of(machine) == before, 20.0)
+    until(lambda: not has_address(machine), BACK_S)
+    until(lambda: network_of(machine) == before, BACK_S)
     assert UPLINK_ADDRESS in machine.do("ip", "-brief", "address", "show", "dev", "eth0")
 
     assert setup(machine, "apply", "--confirm-within", "60") == 3  # what was taken back: guard, file, address
@@ -114,7 +117,7 @@ def test_ifupdown(machine: BareMachine, cluster: Network) -> None:
     a_node_is_told_the_time(machine, cluster)
 
     setup(machine, "revert")
-    assert network_of(machine) == before
+    until(lambda: network_of(machine) == before, BACK_S)
     assert machine.do("nft", "list", "tables") == ""
     assert machine.do("cat", "/proc/sys/net/ipv4/ip_forward") == "0\n"
     chrony_takes_the_place_of_timesyncd(machine)
@@ -125,64 +128,66 @@ def test_networkd_and_a_power_cut_then_network_manager(machine: BareMachine, clu
     machine.do("systemctl", "start", "dbus.socket")
     machine.do("systemctl", "enable", "--now", "--quiet", "no-udev.service", "systemd-networkd.service")
     before = network_of(machine)
-    setup(machine, "apply", "--interface", CLUSTER, "--confirm-within", "15")
-    assert "routable" in machine.do("networkctl", "status", "--no-pager", CLUSTER)
+    setup(machine, "apply", "--interface", CLUSTER, "--confirm-within", WITHIN)
+    until(lambda: "routable" in machine.do("networkctl", "status", "--no-pager", CLUSTER), float(WITHIN))
     machine.power_cut()
     machine.boot()
-    until(lambda: network_of(machine) == before, 40.0)
+    until(lambda: network_of(machine) == before, BACK_S)
 
     setup(machine, "apply", "--confirm-within", "60")
     confirm(machine)
     machine.reboot()
-    until(lambda: has_address(machine), 10.0)
+    until(lambda: has_address(machine), BACK_S)
     assert "masquerade" in machine.do("nft", "list", "table", "inet", "grape")
     assert machine.do("cat", "/proc/sys/net/ipv4/ip_forward") == "1\n"
 
     setup(machine, "revert")
-    until(lambda: network_of(machine) == before, 20.0)
+    until(lambda: network_of(machine) == before, BACK_S)
     machine.do("systemctl", "disable", "--now", "--quiet", "systemd-networkd.service", "systemd-networkd.socket")
     network_manager(machine, cluster)
 
 
 def network_manager(machine: BareMachine, cluster: Network) -> None:
     """As on Raspberry Pi OS: the interface is managed and up, by a profile that NetworkManager made up."""
-    machine.do("apt-get", "--quiet=2", "--yes", "--no-install-recommends", "install", "network-manager", timeout_s=60.0)
-    until(lambda: profile(machine) == "Wired connection 1", 15.0)
+    machine.do(
+        "apt-get", "--quiet=2", "--yes", "--no-install-recommends", "install", "network-manager", timeout_s=APT_S
+    )
+    until(lambda: profile(machine) == "Wired connection 1", BACK_S)
     before = network_of(machine)
-    setup(machine, "apply", "--interface", CLUSTER, "--confirm-within", "8")
+    setup(machine, "apply", "--interface", CLUSTER, "--confirm-within", WITHIN)
     assert has_address(machine)
     assert profile(machine) == "grape-cluster"
-    until(lambda: network_of(machine) == before, 20.0)
-    assert profile(machine) == "Wired connection 1"
+    until(lambda: network_of(machine) == before, BACK_S)
+    until(lambda: profile(machine) == "Wired connection 1", BACK_S)
 
     setup(machine, "apply", "--confirm-within", "60")
     confirm(machine)
     cluster.set_port(machine.place.name, up=False)  # the switch of a stack that is off
-    until(lambda: "LOWER_UP" not in machine.do("ip", "link", "show", "dev", CLUSTER), 5.0)
+    until(lambda: "LOWER_UP" not in machine.do("ip", "link", "show", "dev", CLUSTER), BACK_S)
     time.sleep(6.0)  # NetworkManager waits for five before it lets go
     assert has_address(machine)
     cluster.set_port(machine.place.name, up=True)
     setup(machine, "revert")
-    assert network_of(machine) == before
+    until(lambda: network_of(machine) == before, BACK_S)
 
 
 def chrony_takes_the_place_of_timesyncd(machine: BareMachine) -> None:
     install = ("apt-get", "--quiet=2", "--yes", "--no-install-recommends", "install")
     machine.do("apt-get", "--quiet=2", "--yes", "purge", "chrony")
-    machine.do(*install, "systemd-timesyncd", timeout_s=60.0)
+    machine.do(*install, "systemd-timesyncd", timeout_s=APT_S)
     state = "dpkg-query --show --showformat='${Package} ${db:Status-Status}\\n' | grep -E 'chrony|timesyncd';" + (
         "systemctl is-enabled systemd-timesyncd; find /etc ! -type d -exec md5sum {} + | grep -E 'chrony|time' | sort"
     )
     before = machine.do("sh", "-c", state)
     assert setup(machine, "apply", "--interface", CLUSTER, steps="clock_swap") == 1
-    machine.do(*install, "--no-remove", "chrony", timeout_s=60.0)
+    machine.do(*install, "--no-remove", "chrony", timeout_s=APT_S)
     machine.do("mv", "/etc/apt/sources.list", "/etc/apt/sources.list.off")  # no archive any more
     setup(machine, "revert")
     assert machine.do("sh", "-c", state) == before
 
 
 def profile(machine: BareMachine) -> str:
-    return machine.do("nmcli", "--get-values", "GENERAL.CONNECTION", "device", "show", CLUSTER).strip()
+    return machine.attempt("nmcli", "--get-values", "GENERAL.CONNECTION", "device", "show", CLUSTER).stdout.strip()
 
 
 def a_node_reaches_the_world(machine: BareMachine, cluster: Network) -> None:
@@ -193,9 +198,9 @@ def a_node_reaches_the_world(machine: BareMachine, cluster: Network) -> None:
     server = world.socket(socket.AF_INET, socket.SOCK_DGRAM)
     client = node.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with contextlib.closing(server), contextlib.closing(client):
-        server.settimeout(5.0)
+        server.settimeout(60.0)
         server.bind((UPLINK_GATEWAY, 4000))
-        client.settimeout(5.0)
+        client.settimeout(60.0)
         client.sendto(b"question", (UPLINK_GATEWAY, 4000))
         _, seen = server.recvfrom(100)
         assert seen[0] == UPLINK_ADDRESS.partition("/")[0]
@@ -210,9 +215,9 @@ def a_node_is_told_the_time(machine: BareMachine, cluster: Network) -> None:
         chronyd(machine),
         contextlib.closing(cluster.places["node"].socket(socket.AF_INET, socket.SOCK_DGRAM)) as client,
     ):
-        client.settimeout(1.0)
+        client.settimeout(2.0)
         answer = b""
-        deadline = time.monotonic() + 15.0
+        deadline = time.monotonic() + 60.0
         while len(answer) < 48 and time.monotonic() < deadline:
             client.sendto(NTP_QUESTION, ("10.77.0.1", 123))
             with contextlib.suppress(TimeoutError):
