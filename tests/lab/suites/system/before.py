@@ -10,7 +10,8 @@ from tests.lab.living import differences, doing
 from tests.lab.machines.bare_machine import BareMachine
 from tests.lab.state import Rule, backups, changes, restless, rules_of, take
 
-SETTLED_S: Final = 60.0
+SETTLED_S: Final = 120.0
+GONE_S: Final = 20.0
 PAUSE_S: Final = 1.0
 
 
@@ -33,9 +34,17 @@ class Before:
         now = take(self._machine.root)
         return [str(change) for change in changes(self._state, now, [*self._rules, backups(self._state, now)])]
 
-    def differences(self) -> list[str]:
-        """Tell how files, packages, units, addresses, rules, sockets and processes differ now."""
-        return [*self.files(), *differences(self._doing, doing(self._machine.do))]
+    def differences(self, *but: str) -> list[str]:
+        """Tell how files, packages, units, addresses, rules, sockets and processes differ, but for lines so begun.
+
+        What has just ended may take a moment to be gone: only what stays is told.
+        """
+        deadline = time.monotonic() + GONE_S
+        while True:
+            found = [*self.files(), *differences(self._doing, doing(self._machine.do))]
+            left = [line for line in found if not line.startswith(but)]
+            if not left or time.monotonic() > deadline:
+                return left
 
 
 def _settled(machine: BareMachine, units: tuple[str, ...]) -> Mapping[str, list[str]]:

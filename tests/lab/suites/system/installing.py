@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -15,9 +14,7 @@ from typing import Final
 from tests.lab.machines.bare_machine import SOURCE, WHEELHOUSE, BareMachine
 
 INSTALL: Final = f"{SOURCE}/master_setup/install"
-APPLY_S: Final = 180.0
-INSIDE_S: Final = 5.0
-PAUSE_S: Final = 0.002
+APPLY_S: Final = 300.0
 
 
 class Installer:
@@ -27,7 +24,7 @@ class Installer:
         self.machine = machine
         self.options = (f"--wheelhouse={WHEELHOUSE}", *options)
         self.told: list[str] = []  # the lines of the last call that was to be interrupted, to its very end
-        self._process = 0
+        self._nsenter = 0
 
     def attempt(self, verb: str, *more: str) -> subprocess.CompletedProcess[str]:
         """Call a verb, whatever comes of that."""
@@ -56,7 +53,7 @@ class Installer:
         late.start()
         self.told = []
         try:
-            self._process = inside(child.pid)
+            self._nsenter = child.pid
             for line in map(bytes.decode, child.stdout):
                 self.told.append(line)
                 if reached(line):
@@ -78,15 +75,7 @@ class Installer:
 
         From outside, at once: a command of its own on the machine takes longer than some steps.
         """
-        with contextlib.suppress(ProcessLookupError):  # it has just ended by itself
-            os.kill(self._process, signal.SIGKILL)
-
-
-def inside(nsenter: int) -> int:
-    """Tell which process of this machine is the one that ``nsenter`` has started on the other."""
-    children = Path(f"/proc/{nsenter}/task/{nsenter}/children")
-    deadline = time.monotonic() + INSIDE_S
-    while not (found := children.read_text().split()):
-        assert time.monotonic() < deadline
-        time.sleep(PAUSE_S)
-    return int(found[0])
+        children = Path(f"/proc/{self._nsenter}/task/{self._nsenter}/children")
+        for pid in children.read_text().split():  # none where it has just ended by itself
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(pid), signal.SIGKILL)

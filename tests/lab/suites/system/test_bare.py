@@ -27,9 +27,11 @@ def test_a_fresh_debian(machine: BareMachine) -> None:
 
 def test_it_installs_from_the_lab_alone_and_keeps_that(machine: BareMachine) -> None:
     machine.do("apt-get", "--quiet=2", "update")
-    machine.do("apt-get", "--quiet=2", "--yes", "--no-install-recommends", "install", "python3-venv", timeout_s=120.0)
+    machine.do("apt-get", "--quiet=2", "--yes", "--no-install-recommends", "install", "python3-venv", timeout_s=300.0)
     machine.do("python3", "-m", "venv", "/opt/try")
-    machine.do("/opt/try/bin/pip", "install", "--quiet", "--no-index", "--find-links=/srv/wheelhouse", "grape")
+    machine.do(
+        "/opt/try/bin/pip", "install", "--quiet", "--no-index", "--find-links=/srv/wheelhouse", "grape", timeout_s=300.0
+    )
     machine.do("useradd", "--create-home", "mary")
     assert machine.do("sh", "-c", "echo $USER $HOME; id --user --name", user="mary") == "mary /home/mary\nmary\n"
     machine.do("ip", "address", "add", "10.77.0.1/24", "dev", CLUSTER)
