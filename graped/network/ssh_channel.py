@@ -18,6 +18,7 @@ CHUNK_BYTES: Final = 32_768  # what one packet of SSH carries at most. Source: R
 LOOK_S: Final = 0.05  # how often a silent channel is looked after: it does not tell when it can take more input
 IDLE_S: Final = 0.2  # the same once all is said: what comes then is told at once
 LEFT_BEHIND_S: Final = 1.0  # a program that ended and left others on its pipes is not waited for any longer
+WINDOW_BYTES: Final = 2_097_152  # what can have come and wait to be heard: paramiko's window of a channel
 STDERR_LINES: Final = 3  # how many of the last lines are told in an error
 LOST: Final = -1  # paramiko's code of a command that was ended by a signal, or whose end was never told
 
@@ -66,16 +67,19 @@ class Talk:
         signs = select.poll()
         signs.register(channel.fileno(), select.POLLIN)
         ended: float | None = None
+        unheard = WINDOW_BYTES // CHUNK_BYTES  # looks at what it said before its end
         while True:
-            over = channel.eof_received or channel.closed  # seen before what is heard: its last words come before that
+            # seen before what is heard: its last words come before that
+            over, has_ended = channel.eof_received or channel.closed, channel.exit_status_ready()
             self._look()
             heard, said = self._hear(), self._say()
             if over and not heard:
                 break
             now = time.monotonic()
-            if channel.exit_status_ready():
+            if has_ended:
                 ended = ended or now
-                if now >= ended + LEFT_BEHIND_S:
+                unheard = unheard - 1 if heard else 0
+                if now >= ended + LEFT_BEHIND_S and unheard <= 0:
                     break
             if now >= deadline:
                 raise self._late(timeout_s)

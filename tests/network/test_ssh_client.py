@@ -45,6 +45,13 @@ def test_what_is_given_arrives_whole_and_comes_back(session: Session) -> None:
     assert session.run("cat", stdin=data, timeout_s=PATIENCE_S).stdout == data
 
 
+def test_what_it_said_before_its_end_is_heard_however_late(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graped.network.ssh_channel.LEFT_BEHIND_S", 0.0)
+    monkeypatch.setattr("graped.network.ssh_channel.Talk._look", lambda _: time.sleep(0.05))
+    data = "x" * 500_000
+    assert session.run(f"head -c {len(data)} /dev/zero | tr '\\0' x", timeout_s=PATIENCE_S).stdout == data
+
+
 def test_both_outputs_are_read_at_once(session: Session) -> None:
     line = "i=0; while [ $i -lt 3000 ]; do echo $i; echo $i >&2; i=$((i+1)); done"
     output = session.run(line, timeout_s=PATIENCE_S)
