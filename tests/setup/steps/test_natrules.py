@@ -23,7 +23,7 @@ lab = pytest.mark.skipif(
 
 
 def do(*argv: str, feed: str = "") -> str:
-    done = subprocess.run(argv, input=feed, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(argv, input=feed, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, (argv, done.stderr)
     return done.stdout
 
@@ -32,7 +32,7 @@ class Place:
     """A network namespace that is held by a sleeping process."""
 
     def __init__(self) -> None:
-        self.holder = subprocess.Popen(["unshare", "--net", "sleep", "60"])
+        self.holder = subprocess.Popen(["unshare", "--net", "sleep", "600"])
         mine = os.readlink("/proc/self/ns/net")
         while os.readlink(f"/proc/{self.holder.pid}/ns/net") == mine:
             assert self.holder.poll() is None
@@ -91,8 +91,8 @@ def seen_from(world: Place, node: Place, port: int) -> str:
     assert server.stdout is not None
     try:
         assert server.stdout.readline() == "ready\n"
-        threading.Timer(3.0, server.kill).start()
-        subprocess.run(node.argv("python3", "-c", _CLIENT, "192.0.2.1", str(port)), timeout=10)
+        subprocess.run(node.argv("python3", "-c", _CLIENT, "192.0.2.1", str(port)), timeout=30)
+        threading.Timer(2.0, server.kill).start()
         return server.stdout.readline().strip()
     finally:
         server.kill()
@@ -108,7 +108,7 @@ c, who = s.accept(); c.sendall(b"answer"); print(who[0], flush=True); c.close()
 _CLIENT = """
 import socket, sys
 try:
-    s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 1.5); assert s.recv(9) == b"answer"
+    s = socket.create_connection((sys.argv[1], int(sys.argv[2])), 3.0); assert s.recv(9) == b"answer"
 except OSError: pass
 """
 
