@@ -116,5 +116,5 @@ def test_following_goes_on_with_what_comes(served: Served, run: Run, monkeypatch
     talker = threading.Thread(target=talk)
     talker.start()
     assert run("node", "log", "worker-0-0", "-f").code == 0
-    talker.join(5)
+    talker.join(20)
     assert seen == ["one", "two", "three"]

@@ -23,14 +23,14 @@ class Plug:
 
     def __call__(self) -> str:
         self.running.set()
-        assert self.pulled.wait(5.0)
+        assert self.pulled.wait(20.0)
         return "pulled"
 
 
 async def plugged(lane: Lane) -> tuple[Plug, asyncio.Task[str]]:
     plug = Plug()
     task = asyncio.create_task(lane.run(plug, priority=Priority.COMMAND, by="plug"))
-    await asyncio.to_thread(plug.running.wait, 5.0)
+    await asyncio.to_thread(plug.running.wait, 20.0)
     return plug, task
 
 
@@ -138,8 +138,8 @@ def test_a_commands_answer_does_not_wait_for_what_hangs_behind_it() -> None:
         hanging = asyncio.create_task(lane.run(hung, priority=Priority.DISPLAY, by=""))
         await asyncio.sleep(0)
         plug.pulled.set()
-        assert await asyncio.wait_for(asyncio.gather(plugging, command), 5.0) == ["pulled", "written"]
-        await asyncio.to_thread(hung.running.wait, 5.0)
+        assert await asyncio.wait_for(asyncio.gather(plugging, command), 20.0) == ["pulled", "written"]
+        await asyncio.to_thread(hung.running.wait, 20.0)
         assert not poll.done() or poll.result() == "read"  # a poll's may
         hung.pulled.set()
         assert await asyncio.gather(poll, hanging) == ["read", "pulled"]
@@ -177,7 +177,7 @@ def test_a_polls_answer_is_told_where_nothing_but_dropped_work_is_left() -> None
         given_up.cancel()
         await asyncio.gather(given_up, return_exceptions=True)
         plug.pulled.set()
-        assert await asyncio.wait_for(asyncio.gather(plugging, poll), 5.0) == ["pulled", "read"]
+        assert await asyncio.wait_for(asyncio.gather(plugging, poll), 20.0) == ["pulled", "read"]
         lane.close()
 
     asyncio.run(main())

@@ -91,7 +91,7 @@ def test_who_waits_hears_the_next_line_at_once_and_only_of_that_node(config: Con
             await asyncio.sleep(0.1)
             assert not waiting.done()
             node.sendto(b"hello", (LOOPBACK, port))
-            await asyncio.wait_for(waiting, 5.0)
+            await asyncio.wait_for(waiting, 15.0)
             assert texts(console) == ["hello"]
             await other
 

@@ -30,7 +30,7 @@ from tests.operate.yard import NOWHERE, A, B, C, Yard, address, machine, play, r
 
 NODE = IPv4Address("10.77.0.10")
 ALL_S = 5.0  # the whole ladder of one node
-BUSY_S = 3.0
+BUSY_S = 6.0
 
 
 def around(arp: Arp | None = None, *down: str) -> Surroundings:
@@ -214,7 +214,7 @@ def test_nodes_are_looked_at_side_by_side_and_share_a_ping(tmp_path: Path) -> No
     both = threading.Barrier(2)
 
     def meet(at: Endpoint, key: Path) -> Met:
-        both.wait(5)  # both at the same time, or nobody comes on
+        both.wait(15)  # both at the same time, or nobody comes on
         return WELL if at.name == "worker-0-0" else GONE
 
     pinged = Pinged(A)

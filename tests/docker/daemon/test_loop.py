@@ -14,7 +14,7 @@ from tests.docker.daemon.house import SLOTS, House, name_of, until
 from tests.docker.fake_swarm import fresh
 
 ALL = [name_of(slot) for slot in range(SLOTS)]
-REACTION_S = 1.0  # 0.05 s alone on a machine; tests share it
+REACTION_S = 3.0  # 0.05 s alone on a machine; tests share it; without a message it looks every 5 s
 
 
 def _up(house: House, *names: str) -> None:

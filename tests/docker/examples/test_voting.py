@@ -65,14 +65,14 @@ def database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_a_voter_has_one_vote_and_may_change_it(database: str) -> None:
     for voter, vote in (("1", "a"), ("2", "a"), ("1", "b")):
-        with closing(urlopen(database + "/votes", json.dumps({"voter": voter, "vote": vote}).encode(), timeout=5)):
+        with closing(urlopen(database + "/votes", json.dumps({"voter": voter, "vote": vote}).encode(), timeout=30)):
             pass
-    with urlopen(database + "/counts", timeout=5) as answer:
+    with urlopen(database + "/counts", timeout=30) as answer:
         assert json.load(answer) == {"a": 1, "b": 1}
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"voter": "1"}', b"\xff"])
 def test_what_is_no_vote_is_refused(database: str, body: bytes) -> None:
     with pytest.raises(HTTPError) as refused:
-        urlopen(database + "/votes", body, timeout=5)
+        urlopen(database + "/votes", body, timeout=30)
     assert refused.value.code == 400
