@@ -180,6 +180,9 @@ class Lingering(SubprocessRunner):
         if os.fork() == 0:
             os.setsid()
             os.execv("/bin/sh", ("sh", "-c", slow))
+        ends = time.monotonic() + 20
+        while not Path(target, "upper/1/x").exists() and time.monotonic() < ends:
+            time.sleep(0.01)
         time.sleep(0.2)
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError
