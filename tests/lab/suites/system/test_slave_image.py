@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import time
 from pathlib import Path
 
@@ -15,8 +16,8 @@ from tests.lab.roots import MASKED, MASKED_ON_PC
 from tests.lab.run import Run
 
 PC, MAC = (0, 0), "52:54:00:00:00:00"
-UP_S = 420.0  # a minute where nothing else runs
-LOGIN_S = 120.0
+UP_S = 600.0  # a minute where nothing else runs
+LOGIN_S = 240.0
 ASKED = {
     "name": "hostname",
     "kernel": "uname --kernel-release",
@@ -74,8 +75,8 @@ def logged_in(cluster: Cluster, command: str) -> list[str]:
     ends = time.monotonic() + LOGIN_S
     while True:
         try:
-            return cluster.login(PC).do(command, timeout_s=LOGIN_S).splitlines()
-        except AssertionError:
+            return cluster.login(PC).do(command, timeout_s=LOGIN_S / 2).splitlines()
+        except (AssertionError, subprocess.TimeoutExpired):
             if time.monotonic() > ends:
                 raise
 
