@@ -115,6 +115,15 @@ def test_a_block_that_comes_twice_is_answered_once() -> None:
     assert download.received(block, 0.0) is None
 
 
+def test_options_that_are_agreed_twice_are_answered_once() -> None:
+    download = Download("start4.elf", lambda _: None, wanted=1468)
+    download.start(0.0)
+    agreed = memoryview(b"\0\6tsize\x009\0blksize\x001468\0")
+    assert download.received(agreed, 0.0) == b"\0\4\0\0"
+    assert download.received(agreed, 0.0) is None
+    assert download.end is None
+
+
 @given(st.lists(st.binary(max_size=40), max_size=5))
 def test_no_datagram_upsets_it(datagrams: list[bytes]) -> None:
     download = Download("start.elf", lambda _: None, wanted=1468)

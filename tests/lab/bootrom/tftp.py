@@ -89,8 +89,9 @@ class Download:
         if kind == ERROR:
             self.end = End.MISSING
             return None
-        if kind == OACK and not self._answered and self.wanted is not None:
-            return self._agreed(bytes(packet[2:]), now)
+        if kind == OACK and self.wanted is not None:
+            # A server that hears nothing for a while says it twice: the answer is on its way.
+            return None if self._answered else self._agreed(bytes(packet[2:]), now)
         return self._stop(End.WRONG, 4, "Illegal operation")
 
     def _data(self, packet: memoryview, now: float) -> bytes | None:
