@@ -15,10 +15,11 @@ import pytest
 
 from tests.lab import remains
 from tests.lab.bare import BareDnsmasq
-from tests.lab.bootrom import Board, BootRom, Faults, Rom, boot_all
+from tests.lab.bootrom import Board, BootRom, Faults, Loop, Rom, boot_all
 from tests.lab.bootrom.faults import odd_requests
 from tests.lab.network import Network, Place
 from tests.lab.run import PREFIX, ROOMS, Run, remove_dead_runs
+from tests.netboot.dhcp.master import wait_for
 
 MASTER = "10.77.0.1/24"
 VICTIM = """
@@ -89,7 +90,7 @@ def test_a_killed_run_is_removed_by_the_next(lab: Run) -> None:
         name = victim.stdout.readline().strip()
         assert remove_dead_runs() == []  # it lives
         assert len(remains.namespaces(PREFIX + name)) == 2
-        assert len(remains.processes(PREFIX + name)) == 1
+        wait_for(lambda: len(remains.processes(PREFIX + name)) == 1)  # it has begun, and gets there
         victim.send_signal(signal.SIGKILL)
     assert remove_dead_runs() == [name]
     assert remains.namespaces(PREFIX + name) == []
@@ -130,10 +131,19 @@ def test_an_unknown_board_gets_nothing_and_a_3b_gives_up(lab: Run, boot: Path) -
 def test_a_3b_needs_the_three_spaces_and_a_4_does_not(lab: Run, boot: Path) -> None:
     network, known = Network(lab), [board for board in boards() if board.rom in {Rom.PI3B, Rom.PI4}]
     serve(network, boot, known, menu="Raspberry Pi Boot")
-    old, new = boot_all([BootRom(network.place(f"n{b.rom}", mac=b.mac), b) for b in known], timeout_s=8.0)
-    assert (old.outcome, old.files) == ("out of time", {})
+    roms = {board.rom: BootRom(network.place(f"n{board.rom}", mac=board.mac), board) for board in known}
+    loop = Loop()
+    try:
+        for rom in roms.values():
+            loop.power_on(rom)
+        assert loop.wait(roms[Rom.PI4], 60.0).ok
+        old = roms[Rom.PI3B].result
+        wait_for(lambda: bool(old.refused), 30.0)  # it asks every 5 s
+        loop.power_off(roms[Rom.PI3B])
+    finally:
+        loop.close()
+    assert (old.outcome, old.files) == ("power cut", {})
     assert set(old.refused) == {"three spaces are missing after 'Raspberry Pi Boot'"}
-    assert new.ok
 
 
 def test_no_odd_request_leads_outside(lab: Run, boot: Path) -> None:
