@@ -32,7 +32,7 @@ from tests.lab.ssh import Key, Login
 NODE, MAC, ADDRESS, MASTER = "worker-0-1", "02:00:00:00:00:01", "10.77.0.11", IPv4Address("10.77.0.1")
 VOLUME_BYTES = 64_000_000
 BOOT_S = 120.0
-VOLUME = "for i in $(seq 20); do findmnt --noheadings --output FSTYPE /var/lib/docker && break; sleep 1; done"
+VOLUME = "for i in $(seq 50); do findmnt --noheadings --output FSTYPE /var/lib/docker && break; sleep 1; done"
 
 EXPORT = """
 import json, sys

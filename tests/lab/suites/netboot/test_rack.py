@@ -29,7 +29,7 @@ def boot(lab: Run) -> Path:
     return folder
 
 
-def until(what: Callable[[], bool], timeout_s: float = 15.0) -> None:
+def until(what: Callable[[], bool], timeout_s: float = 60.0) -> None:
     deadline = time.monotonic() + timeout_s
     while not what():
         assert time.monotonic() < deadline, "it does not become true"
