@@ -61,6 +61,10 @@ class Rack:
         """Whether a slot has power, as the rack tells it."""
         return self.switches.on(slot)
 
+    def cut(self, slot: Slot) -> bool:
+        """Whether what sits in a slot has lost its power: a moment after graped is told that it is off."""
+        return self.switches.cut(slot)
+
     def trouble(self) -> list[BaseException]:
         """Give what went wrong in switching things; empty in a good test."""
         return self.switches.trouble()
@@ -88,6 +92,10 @@ class Switches:
     def on(self, slot: Slot) -> bool:
         """Whether a slot has power, as the rack tells it."""
         return self._switches[slot].on
+
+    def cut(self, slot: Slot) -> bool:
+        """Whether what sits in a slot has lost its power, as the rack tells it."""
+        return self._switches[slot].cut
 
     def trouble(self) -> list[BaseException]:
         """Give what went wrong in switching things; empty in a good test."""
@@ -134,6 +142,7 @@ class _Switch:
     def __init__(self, thing: Powered) -> None:
         self.on = False
         self.trouble: list[BaseException] = []
+        self._turned = self._worked = 0
         self._thing = thing
         self._orders: queue.SimpleQueue[bool | None] = queue.SimpleQueue()
         self._thread = threading.Thread(target=self._work, name="slot", daemon=True)
@@ -142,8 +151,14 @@ class _Switch:
     def turn(self, *, on: bool) -> None:
         """Switch; the same again is nothing."""
         if on != self.on:
+            self._turned += 1
             self.on = on
             self._orders.put(on)
+
+    @property
+    def cut(self) -> bool:
+        """Whether what sits there has lost its power."""
+        return not self.on and self._worked == self._turned
 
     def close(self) -> None:
         """Cut the power and end."""
@@ -157,6 +172,7 @@ class _Switch:
                 self._thing.power_on() if on else self._thing.power_cut()
             except Exception as error:
                 self.trouble.append(error)
+            self._worked += 1
 
 
 def nodes_file(slots: Mapping[Slot, Powered]) -> str:

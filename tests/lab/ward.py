@@ -20,6 +20,7 @@ from tests.lab.ssh import Login
 NETBOOTING: Final = 0  # the stack of Pis that netboot
 CARDED: Final = 1  # the stack of those with a card
 UP_S: Final = 240.0
+CUT_S: Final = 60.0
 # Deadlines of a machine with two busy cores; the switching is as quick as the rack can be.
 QUICK: Final = """
 [power]
@@ -79,8 +80,11 @@ class Ward(Cluster):
     def down(self, *names: str) -> None:
         """Have these nodes off at once, without a word to them."""
         self.cli("power", "off", ",".join(names), "--wait", "--force", "--yes")
-        machines = [self.cards[name] for name in names if name in self.cards]
-        self.until(lambda: not any(one.powered for one in machines), 10.0, f"{names} are off")
+        self.wait_cut(*names)
+
+    def wait_cut(self, *names: str, timeout_s: float = CUT_S) -> None:
+        """Wait until these machines have lost their power: that is a moment after graped has told that they are off."""
+        self.until(lambda: all(self.rack.cut(self.slots[name]) for name in names), timeout_s, f"{names} are off")
 
     def wait_stage(self, stage: str, *names: str, timeout_s: float = UP_S) -> None:
         """Wait until each of these nodes is at a boot stage."""

@@ -37,8 +37,9 @@ LATE: Final = (0, 5)  # somebody puts a board there afterwards
 LATER: Final = Board(rom=Rom.PI4, mac="e4:5f:01:00:00:a5", serial="500000a5")
 SPARE: Final = Board(rom=Rom.PI4, mac="e4:5f:01:00:00:a6", serial="600000a6")
 ALL: Final = "worker-0-[0-4]"
-WAIT_S: Final = "8"  # for a slot in which nobody asks
-UP_S: Final = 120.0
+WAIT_S: Final = "12"  # for a slot in which nobody asks
+UP_S: Final = 240.0
+SOON_S: Final = 60.0
 
 Record = Callable[[str, object], None]
 
@@ -127,8 +128,8 @@ def test_a_rack_is_enrolled_and_what_sits_in_it_boots(ward: EnrolRack, record_pr
     assert not written["2"]["mac"]
 
     # All were off, and are off again; now each boots by what was found.
-    ward.until(lambda: not any(ward.rack.on(slot) for slot in BOARDS), 10.0, "all are off again")
-    ward.until(lambda: all(ward.node(name_of(slot))["root"] for slot in BOARDS), 20.0, "each has a root")
+    ward.until(lambda: not any(ward.rack.on(slot) for slot in BOARDS), SOON_S, "all are off again")
+    ward.until(lambda: all(ward.node(name_of(slot))["root"] for slot in BOARDS), SOON_S, "each has a root")
     ward.cli("power", "on", ",".join(map(name_of, BOARDS)), "--wait")
     ward.wait_at("kernel", *(slot for slot in BOARDS if slot != REAL))
     ward.wait_at("up", REAL)
@@ -144,7 +145,7 @@ def test_a_rack_is_enrolled_and_what_sits_in_it_boots(ward: EnrolRack, record_pr
 
 def test_what_nobody_knows_waits_for_a_word(ward: EnrolRack) -> None:
     ward.cli("power", "on", name_of(LATE), "--wait")
-    ward.until(lambda: LATER.mac in [one["mac"] for one in ward.json("node", "pending")], 20.0, "it waits")
+    ward.until(lambda: LATER.mac in [one["mac"] for one in ward.json("node", "pending")], SOON_S, "it waits")
     ward.cli("node", "approve", LATER.mac, name_of(LATE))
     ward.wait_at("kernel", LATE)  # a Pi 4 asks until it is answered
     assert LATER.mac not in [one["mac"] for one in ward.json("node", "pending")]
@@ -153,6 +154,7 @@ def test_what_nobody_knows_waits_for_a_word(ward: EnrolRack) -> None:
 def test_a_replaced_board_keeps_name_image_and_address(ward: EnrolRack) -> None:
     before = ward.node(name_of(BROKEN))
     ward.cli("power", "off", name_of(BROKEN), "--wait", "--force", "--yes")
+    ward.until(lambda: ward.rack.cut(BROKEN), SOON_S, "it can be taken out")
     ward.seats[BROKEN].board = ward.rom(SPARE, "spare")
     ward.cli("node", "replace", name_of(BROKEN), "--mac", SPARE.mac, "--yes")
     ward.cli("power", "on", name_of(BROKEN), "--wait")

@@ -19,7 +19,7 @@ from tests.live.daemon import BIN
 NODE, OTHER = "worker-1-0", "worker-1-1"  # the second one is as it was
 BOTH = f"{NODE},{OTHER}"
 CHANGED = "host_key_changed"
-UP_S = 60.0
+UP_S = 180.0
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +95,10 @@ def agent(ward: Ward) -> dict[str, str]:
         ward.run.spawn(("ssh-agent", "-D", "-a", socket), ward.run.room / "agent.log")
         ward.until(socket.exists, 10.0, "an agent answers")
     env = {"SSH_AUTH_SOCK": str(socket)}
-    subprocess.run(("ssh-add", "-q", ward.key.path), env={**os.environ, **env}, check=True, capture_output=True)
+    add = ("ssh-add", "-q", ward.key.path)  # its socket is there a moment before it listens
+    ward.until(
+        lambda: subprocess.run(add, env={**os.environ, **env}, capture_output=True).returncode == 0, 10.0, "a key"
+    )
     return env
 
 
@@ -138,7 +141,8 @@ def test_its_system_is_not_asked_to_stop_before_the_key_is_accepted(ward: Ward) 
     assert "is down after" not in way
     assert (card.powered, card.halts) == (False, 0)  # it was cut
     ward.cli("power", "on", NODE, "--wait")
-    card.wait_booted()
+    ward.until(lambda: card.running, UP_S, "it runs")
+    card.wait_booted(UP_S)
     accept(ward)
     ward.wait_stage("up", NODE, timeout_s=UP_S)
     ward.until(lambda: "soft-off" in ward.cli("power", "off", NODE, "--dry-run"), UP_S, "it can be asked")
@@ -150,6 +154,7 @@ def test_its_system_is_not_asked_to_stop_before_the_key_is_accepted(ward: Ward) 
 def off(ward: Ward) -> str:
     """Switch the node off, and tell the way of that."""
     ward.cli("power", "off", NODE, "--wait", "--yes")
+    ward.wait_cut(NODE)
     job = max(ward.json("jobs", "list"), key=lambda one: int(one["id"]))
     (task,) = job["tasks"]
     return "; ".join(task["way"])

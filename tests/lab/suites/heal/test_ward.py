@@ -8,6 +8,7 @@ from tests.lab.suites.heal.conftest import Wards
 from tests.lab.ward import Ward
 
 ONE = "worker-1-0"
+UP_S = 120.0
 
 
 @pytest.fixture(scope="module")
@@ -25,15 +26,15 @@ def test_a_machine_is_silent_when_it_has_stopped_and_begins_anew_when_it_is_aske
     card = ward.cards[ONE]
     assert not answers(ward, ONE)  # it is off
     ward.up(ONE)
-    assert answers(ward, ONE)
+    ward.until(lambda: answers(ward, ONE), UP_S, "it answers")
     born = ward.login_to(ONE).do("cat /proc/sys/kernel/random/boot_id")
     ward.login_to(ONE).do("systemctl reboot", check=False)
-    ward.until(lambda: card.boots == 2, 30.0, "it began anew")
-    ward.login_to(ONE).wait(30.0)
+    ward.until(lambda: card.boots == 2, UP_S, "it began anew")
+    ward.login_to(ONE).wait(UP_S)
     assert ward.login_to(ONE).do("cat /proc/sys/kernel/random/boot_id") != born
     ward.login_to(ONE).do("systemctl poweroff", check=False)
-    ward.until(lambda: not card.running, 30.0, "it has halted")
-    ward.until(lambda: not answers(ward, ONE), 5.0, "it is silent")
+    ward.until(lambda: not card.running, UP_S, "it has halted")
+    ward.until(lambda: not answers(ward, ONE), UP_S, "it is silent")
     assert card.powered
     assert card.cuts == 0
     ward.down(ONE)
@@ -44,13 +45,13 @@ def test_a_cable_stays_pulled_and_a_hung_ssh_server_takes_connections_without_a_
     card = ward.cards[ONE]
     card.unplug()
     ward.cli("power", "on", ONE, "--wait")
-    ward.until(lambda: card.running, 10.0, "it runs")
+    ward.until(lambda: card.running, UP_S, "it runs")
     assert not answers(ward, ONE)
     card.plug_in()
-    ward.wait_stage("up", ONE, timeout_s=60.0)
+    ward.wait_stage("up", ONE, timeout_s=UP_S)
     card.hang_sshd()
     said = ward.master.place.do("timeout", "1", "bash", "-c", f"head -c1 </dev/tcp/{card.address}/22", check=False)
     assert (said.returncode, said.stdout) == (124, "")
     card.heal_sshd()
-    ward.login_to(ONE).wait(10.0)
+    ward.login_to(ONE).wait(UP_S)
     ward.down(ONE)
