@@ -94,9 +94,12 @@ class Ward(Cluster):
         """Have the kernel of a Pi that is up panic."""
         kernel = self.pis[name].kernel
         assert kernel is not None
-        self.login_to(name).do("(sleep 0.5; echo c > /proc/sysrq-trigger) >/dev/null 2>&1 &")
-        kernel.wait_for("Kernel panic - not syncing", 30.0)
-        kernel.wait_off(10.0)
+        # Nobody waits for the end of that login: it has none.
+        self.master.place.spawn(
+            *self.login_to(name).command("echo c > /proc/sysrq-trigger"), log=self.run.room / "panic"
+        )
+        kernel.wait_for("Kernel panic - not syncing", CUT_S)
+        kernel.wait_off(CUT_S)
 
     def login_to(self, name: str) -> Login:
         """Log in to a node with the lab's key, by the host keys that graped has pinned."""
