@@ -21,8 +21,8 @@ LIMIT = 1.5 * AIM  # more than this is wrong, whatever else is busy here;
 COLD_LIMIT = 3.0 * AIM  # and this where each of the 48 has a handshake to do
 ROUNDS = 9
 COLD_ROUNDS = 3
-TIMEOUT_S = 3.0
-SLACK_S = 2.0  # of two busy cores, on top of a timeout
+TIMEOUT_S = 10.0
+SLACK_S = 9.0  # of two busy cores, on top of a timeout; who waited twice would take longer
 
 
 @pytest.fixture(scope="module")
@@ -135,12 +135,12 @@ def test_nodes_that_hang_cost_their_timeout_and_delay_nobody(
 
 def test_a_command_that_does_not_end_is_waited_for_no_longer_than_that(farm: Farm) -> None:
     began = time.monotonic()
-    line = f"if test $NODE = {SHARED}; then sleep 33; else echo done; fi"
-    found = results(farm, "--timeout", "2", f"{ONE},{SHARED}", "--", line, code=1)
-    assert time.monotonic() - began < 2 + SLACK_S
+    line = f"if test $NODE = {SHARED}; then sleep 333; else echo done; fi"
+    found = results(farm, "--timeout", f"{TIMEOUT_S:g}", f"{ONE},{SHARED}", "--", line, code=1)
+    assert time.monotonic() - began < TIMEOUT_S + SLACK_S
     assert found[ONE]["stdout"] == "done\n"
     assert found[SHARED]["error"]["code"] == "command_timeout"
-    deadline = time.monotonic() + 8.0
+    deadline = time.monotonic() + 30.0
     while sleeping(farm) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert sleeping(farm) == ""  # nor does it go on over there
@@ -148,5 +148,5 @@ def test_a_command_that_does_not_end_is_waited_for_no_longer_than_that(farm: Far
 
 def sleeping(farm: Farm) -> str:
     """Tell the processes of commands that still sleep on a node."""
-    said = results(farm, SHARED, "--", "ps -eo args= | grep '^sleep 33' || true")
+    said = results(farm, SHARED, "--", "ps -eo args= | grep '^sleep 333' || true")
     return str(said[SHARED]["stdout"])
