@@ -22,11 +22,11 @@ stagger_s = 0.2
 inrush_s = 0.5
 cycle_off_s = 0.5
 [netboot.deadlines]
-powered_s = 10
-dhcp_s = 10
-tftp_s = 30
-kernel_s = 40
-root_s = 90
+powered_s = 30
+dhcp_s = 30
+tftp_s = 90
+kernel_s = 90
+root_s = 120
 [recovery]
 mode = "act"
 max_cycles_per_hour = {CYCLES}
@@ -40,10 +40,12 @@ SHORT = "[netboot.deadlines]\npowered_s = 2\ndhcp_s = 2\ntftp_s = 2\nkernel_s = 
 PANICS, CALM_PI = "worker-0-0", "worker-0-1"
 HANGS, CUT, CALM, CALM_TOO = "worker-1-0", "worker-1-1", "worker-1-2", "worker-1-3"
 NODES = (PANICS, CALM_PI, HANGS, CUT, CALM, CALM_TOO)
-LOST_S = 90.0  # three answers that stay out
-BACK_S = 180.0
+LOST_S = 150.0  # three answers that stay out
+BACK_S = 240.0
 # bash reads this for a command over SSH, too; all but a request to start again hangs.
 STUCK = '[ -e /run/stuck ] && case "$BASH_EXECUTION_STRING" in *systemctl*) ;; *) exec sleep 1000 ;; esac\n'
+# Work goes to each node often, and who is asked to start again may take its time for that.
+UNHURRIED = "[ssh]\nfacts_s = 5\n[recovery]\npause_s = 60\npause_max_s = 60\n"
 OUTAGE_S = 20.0  # longer than the patience and a look together
 
 Record = Callable[[str, object], None]
@@ -91,7 +93,7 @@ def test_nodes_in_trouble_are_brought_back_or_quarantined_without_a_person(ward:
     ward.panic(PANICS)
     started = time.monotonic()
     took = {}
-    ward.wait_stage("lost", PANICS, timeout_s=LOST_S)
+    ward.until(lambda: bool(ward.events("stage.lost", PANICS)), LOST_S, "it is lost")  # for 3 s, the patience
     took["lost"] = time.monotonic() - started
     for name in (PANICS, HANGS):
         ward.until(lambda name=name: cuts(ward)[name] == 1, BACK_S, f"{name} is cycled")
@@ -121,7 +123,7 @@ def test_nodes_in_trouble_are_brought_back_or_quarantined_without_a_person(ward:
 def test_a_quarantined_node_that_gets_its_cable_back_is_up_and_can_be_released(ward: Ward) -> None:
     before = cuts(ward)
     ward.cards[CUT].plug_in()
-    ward.wait_stage("up", CUT, timeout_s=60.0)
+    ward.wait_stage("up", CUT, timeout_s=BACK_S)
     ward.cli("node", "release", CUT)
     assert not quarantine(ward, CUT)
     assert cuts(ward) == before
@@ -134,7 +136,7 @@ def test_a_node_that_lets_us_in_and_does_nothing_is_asked_to_start_again(ward: W
     rc.write_text(STUCK + (rc.read_text() if rc.exists() else ""))
     card.do("touch", "/run/stuck")  # gone with the next boot
     started = time.monotonic()
-    with ward.configured("[ssh]\nfacts_s = 5\n"):  # work on it that does not end is what raises the doubt
+    with ward.configured(UNHURRIED):  # work on it that does not end is what raises the doubt
         ward.until(lambda: card.boots == boots + 1, BACK_S, "it starts again")
         ward.wait_stage("up", CALM, timeout_s=BACK_S)
     took_s = time.monotonic() - started
@@ -163,12 +165,18 @@ def test_nothing_is_cycled_while_the_nfs_server_hangs(ward: Ward, record_propert
     started = time.monotonic()
     ward.wait_stage("up", PANICS, CALM_PI, timeout_s=BACK_S)
     back_s = time.monotonic() - started
-    ward.until(lambda: len(reasons(ward, "recovery.released", number)) == len(held), 60.0, "it goes on")
+    ward.until(lambda: holds(ward, number) == 0, 60.0, "it goes on")
     assert cuts(ward) == before
     text = (
         f"heal: an NFS server that hung for {OUTAGE_S:g} s after two nodes were lost: no cycle, up {back_s:.0f} s later"
     )
     record_property("summary", text)
+
+
+def holds(ward: Ward, after: int) -> int:
+    """Count the holds that were told after so many events of recovery, and are not over."""
+    kinds = [event["kind"] for event in told(ward)[after:]]
+    return kinds.count("recovery.held") - kinds.count("recovery.released")
 
 
 def nfs_server(ward: Ward) -> int:
