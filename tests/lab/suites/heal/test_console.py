@@ -11,7 +11,7 @@ from tests.lab.suites.heal.conftest import Wards
 from tests.lab.ward import UP_S, Ward
 
 ONE = "worker-0-0"
-SOON_S = 30.0
+SOON_S = 60.0
 
 
 @pytest.fixture(scope="module")
