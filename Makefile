@@ -28,19 +28,19 @@ test: $(TESTS)  ## run all tests
 
 lab-netboot: $(TESTS)  ## boot nodes in the lab: real servers, boot ROMs, real kernels (root, Debian)
 	$(BIN)/python -m tests.lab.prepare
-	timeout --signal=INT --kill-after=60 900 $(BIN)/python -m pytest --durations=10 tests/lab/suites/netboot
+	timeout --signal=INT --kill-after=60 720 $(BIN)/python -m pytest --durations=10 tests/lab/suites/netboot
 
 lab-system: $(TESTS)  ## install Grape on fresh machines with systemd (root, Debian)
 	$(BIN)/python -m tests.lab.prepare
-	timeout --signal=INT --kill-after=60 1800 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 tests/lab/suites/system
+	timeout --signal=INT --kill-after=60 900 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 tests/lab/suites/system
 
 lab-swarm: $(TESTS)  ## real Docker engines in a real swarm, on machines that a rack switches (root, Debian)
 	$(BIN)/python -m tests.lab.prepare
-	timeout --signal=INT --kill-after=60 1200 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 tests/lab/suites/swarm
+	timeout --signal=INT --kill-after=60 600 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 tests/lab/suites/swarm
 
 lab-heal: $(TESTS)  ## enrol, heal and work with nodes that are real machines (root, Debian)
 	$(BIN)/python -m tests.lab.prepare
-	timeout --signal=INT --kill-after=60 900 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 tests/lab/suites/heal
+	timeout --signal=INT --kill-after=60 600 $(BIN)/python -m pytest -n 2 --dist loadfile --durations=15 tests/lab/suites/heal
 
 lint: $(TESTS)  ## ruff, mypy strict, import-linter
 	$(BIN)/ruff check .
