@@ -18,6 +18,7 @@ OTHERS = ("worker-0-0", "worker-0-2")
 RETRY_S, RETRY_MAX_S = 1.0, 8.0  # as in the configuration of the crowd
 SOON_S = 120.0
 SLACK_S = 15.0  # how much later others may be ready beside it, with a busy machine; who waited for it would need 20 s
+BEHIND_S = 0.45  # how much later sshd may say that a login has ended; less than what a wait that does not grow lacks
 SENT = "_SOURCE_REALTIME_TIMESTAMP"  # not when journald came to read it
 ATTEMPTS = 3  # Docker itself takes 20 s to give up each
 
@@ -39,7 +40,7 @@ def test_a_black_hole_delays_nobody_and_costs_one_attempt_in_its_back_off(
         slave.open_up()
     waits = [begins - ended for (_, ended), (begins, _) in pairwise(attempts(crowd))]
     owed = [min(RETRY_S * 2**number, RETRY_MAX_S) for number in range(len(waits))]
-    assert all(wait >= least * 0.5 for wait, least in zip(waits, owed, strict=True)), (waits, owed)
+    assert all(wait >= least - BEHIND_S for wait, least in zip(waits, owed, strict=True)), (waits, owed)
     assert beside_s < alone_s + SLACK_S
     back_s = crowd.until(lambda: crowd.ready(LOST), SOON_S, f"{LOST} is ready once it can be")
     record_property(
