@@ -25,6 +25,7 @@ from tests.campaign.nursery import Child, Nursery
 from tests.campaign.truth import Told
 
 START_S = 30.0
+END_S = 60.0
 RACK_SOCKET = "rack.sock"
 
 
@@ -110,13 +111,18 @@ class Rig:
         """End graped by a signal and wait until it has gone."""
         assert self._graped is not None
         self._graped.send_signal(number)
-        code = self._graped.wait()
+        late = threading.Timer(END_S, self._graped.send_signal, (signal.SIGABRT,))  # it tells where its threads are
+        late.start()
+        try:
+            code = self._graped.wait()
+        finally:
+            late.cancel()
         self._graped = None
         self.client.close()
         killed = number is signal.SIGKILL
         self.lives.append(Life(start=self._born, end=time.time(), killed=killed))
         if not killed and code != 0:
-            raise AssertionError(f"graped ended with {code}:\n{self.log.read_text()[-3000:]}")
+            raise AssertionError(f"graped ended with {code}:\n{self.log.read_text()[-6000:]}")
 
     @property
     def runs(self) -> bool:
