@@ -298,7 +298,8 @@ class Engine:
             if left <= 0:
                 break
             try:
-                await asyncio.wait_for(self._changed.wait(), left)
+                async with asyncio.timeout(left):  # wait_for (3.11) loses a cancellation at a change
+                    await self._changed.wait()
             except TimeoutError:
                 break
         return self._state

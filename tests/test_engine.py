@@ -290,6 +290,22 @@ def test_changed_wakes_at_a_change_and_at_its_timeout() -> None:
     drive(scenario)
 
 
+def test_who_waits_for_a_change_can_be_told_to_stop_as_one_comes() -> None:
+    """A part of graped that missed that would run on, and graped would never end."""
+
+    async def scenario(rig: Rig) -> None:
+        engine = rig.engine
+        waiting = asyncio.create_task(engine.changed(engine.state.revision, 60.0))
+        await asyncio.sleep(0.01)
+        assert not waiting.done()
+        engine.post(OverTemperature(low=True))
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    drive(scenario)
+
+
 def test_a_bug_in_the_core_drops_the_event_and_nothing_else(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

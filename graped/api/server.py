@@ -130,7 +130,8 @@ class _Server(uvicorn.Server):
         while not self._stop.is_set():
             await self.on_tick(0)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), 1.0)
+                async with asyncio.timeout(1.0):
+                    await self._stop.wait()
         self._stopping.set()
 
     @contextlib.contextmanager

@@ -6,6 +6,7 @@ No display, no harm: it is looked for at growing intervals, and set up anew when
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol, TypeVar
@@ -112,10 +113,9 @@ class DisplayService:
 
     async def _pause(self, longest_s: float) -> None:
         """Wait for the knob, or for the next refresh."""
-        try:
-            await asyncio.wait_for(self._touched.wait(), longest_s)
-        except TimeoutError:
-            pass
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(longest_s):  # wait_for (3.11) loses a cancellation at a touch
+                await self._touched.wait()
 
     async def _watch(self, bus: int) -> None:
         """Have the expander's interrupt wake us; without it the knob is looked at with each refresh."""

@@ -165,6 +165,23 @@ def test_the_interrupt_wakes_it_long_before_the_next_refresh() -> None:
     asyncio.run(main())
 
 
+def test_a_touch_at_the_moment_of_the_end_does_not_keep_it_going() -> None:
+    async def main() -> None:
+        gpio = FakeGpio({})
+        bench = Bench(Display(refresh_s=60.0), gpio=gpio)
+        task = asyncio.create_task(bench.service.run())
+        await bench.until(bench.shows("grape"))
+        await asyncio.sleep(0.05)  # it waits for the next refresh
+        gpio.watchers[17]()
+        await asyncio.sleep(0)
+        task.cancel()
+        done, _ = await asyncio.wait((task,), timeout=5.0)
+        assert done
+        assert task.cancelled()
+
+    asyncio.run(main())
+
+
 def test_a_pin_that_cannot_be_watched_is_said_once_and_asked_for_until_it_can() -> None:
     class Late(FakeGpio):
         tries = 0
