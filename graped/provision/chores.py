@@ -55,7 +55,8 @@ class Chores:
         self._engine = engine
         self._loop = asyncio.get_running_loop()
         self._turn = asyncio.Semaphore(at_once)
-        self._uploads_left = uploads
+        self._uploads_at_once = uploads
+        self._uploads: set[int] = set()  # those that have not ended
         self._running: dict[int, _Running] = {}
         self._outputs: dict[int, Output] = {}  # of what runs, and the last of those that ended
         self._closing = False
@@ -120,14 +121,13 @@ class Chores:
         The client is read no faster than ``work`` reads. Raises: Conflict (too many uploads at once); what ``chunks``
         raises, after telling the reader that its file is cut.
         """
-        if self._uploads_left <= 0:
+        if len(self._uploads) >= self._uploads_at_once:
             raise Conflict("too many uploads at once", hint="Try again when one has ended; grapecli jobs shows them.")
         upload = Upload()
         chore = self._begin(kind, subject, lambda one: _reading(upload, work, one.work), by=by, slots=(), turn=None)
-        self._uploads_left -= 1
+        self._uploads.add(chore.id)
 
         def ended(_: object) -> None:
-            self._uploads_left += 1
             feeding.cancel()  # whatever happened: its sender is let go, also one that says nothing
             upload.close()
 
@@ -299,6 +299,7 @@ class Chores:
 
     def _end(self, running: _Running, outcome: Outcome, *, result: str = "", failure: Failure | None = None) -> None:
         self._running.pop(running.id, None)
+        self._uploads.discard(running.id)  # before it is told: who hears of its end may send the next
         self._forget()
         self._engine.post(ChoreEnded(chore=running.id, outcome=outcome, result=result, failure=failure))
 
