@@ -189,6 +189,10 @@ class Crowd:
         place = {"grape.stack": "0", "grape.slot": number, "grape.mac": _mac((0, int(number)))}
         return [entry.labels | place == entry.labels for entry in self.entries(name)] == [True]
 
+    def settled(self, *names: str) -> bool:
+        """Whether each of these (all) is ready, and labelled: grape_docker labels what it has seen to be ready."""
+        return self.ready(*names) and all(self.labelled(name) for name in names or self.slaves)
+
     def service(
         self,
         name: str,
@@ -257,7 +261,7 @@ class Crowd:
         """Have these nodes (all) on and in the swarm, whatever they are now."""
         wanted = names or tuple(self.slaves)
         self.power("on", ",".join(wanted), "--wait")
-        self.until(lambda: self.ready(*wanted), UP_S, f"{wanted} are ready in the swarm")
+        self.until(lambda: self.settled(*wanted), UP_S, f"{wanted} are ready in the swarm, and labelled")
 
     def down(self, *names: str) -> None:
         """Have these nodes (all) off, by a clean power-off."""

@@ -54,7 +54,9 @@ def told(crowd: Crowd, code: str) -> dict[str, Any]:
 
 def healed(crowd: Crowd) -> float:
     """Wait until the node is in the swarm, once, and nothing is wrong with it; tell how long that took."""
-    return crowd.until(lambda: crowd.ready(NAME) and not troubles(crowd), HEALED_S, f"{NAME} is in: {troubles(crowd)}")
+    return crowd.until(
+        lambda: crowd.settled(NAME) and not troubles(crowd), HEALED_S, f"{NAME} is in: {troubles(crowd)}"
+    )
 
 
 def put_out(crowd: Crowd, node: Slave) -> None:

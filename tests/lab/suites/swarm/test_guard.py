@@ -55,11 +55,14 @@ def guard(crowd: Crowd) -> Any:
 
 
 def way(crowd: Crowd) -> str:
-    """What came of the guards in the last power command; grape_docker has jobs of its own."""
-    job = [one for one in crowd.json("jobs", "list", "--limit", "20") if one["kind"] == "power"][-1]  # the last one
-    assert job["outcome"] == "done"
-    first: str = job["tasks"][0]["way"][0]
+    """What came of the guards in the last power command, once it is over; grape_docker has jobs of its own."""
+    crowd.until(lambda: _last_power(crowd)["outcome"] == "done", LATE_S, "the power command is done")
+    first: str = _last_power(crowd)["tasks"][0]["way"][0]
     return first
+
+
+def _last_power(crowd: Crowd) -> Any:
+    return [one for one in crowd.json("jobs", "list", "--limit", "20") if one["kind"] == "power"][-1]
 
 
 def cut_with(crowd: Crowd, name: str) -> int:
