@@ -140,6 +140,7 @@ def test_it_goes_on_after_a_crash_of_graped(ward: Ward, record_property: pytest.
     ward.rack.daemon.stop(signal.SIGKILL)
     ward.rack.start()
     assert client.wait(60.0) != 0  # it is told that nothing goes on by itself
+    ward.until(lambda: all(ward.node(name)["root"] for name in NODES), UP_S, "it has looked what roots there are")
     interrupted = {name: root for name, root in images(ward).items() if root == image}
     assert set(interrupted) == {CANARY}
     began = time.monotonic()
