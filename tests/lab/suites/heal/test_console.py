@@ -68,7 +68,8 @@ def test_its_facts_are_gathered_when_it_comes_up(ward: Ward) -> None:
     assert facts["kernel"] == ward.login_to(ONE).do("uname -r").strip()
     assert facts["disks"][0]["mount"] == "/"
     assert "temperature" in facts["missing"]
-    assert ward.node(ONE)["facts"]["load"] is not None
+    # Beside a node they are shown while it is known to be up; it is asked for them again when it has been lost.
+    ward.until(lambda: (ward.node(ONE)["facts"] or {}).get("load") is not None, SOON_S, "facts beside the node")
 
 
 def test_a_node_without_an_led_says_so(ward: Ward) -> None:
