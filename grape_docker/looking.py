@@ -96,6 +96,11 @@ class Eyes:
         return self._nodes.get(name)
 
     @property
+    def last_settings(self) -> Settings:
+        """The configuration as it was read last, also where it is to be read again."""
+        return self._manager.settings
+
+    @property
     def swarm_id(self) -> str | None:
         """The swarm that was seen last."""
         return self._swarm.id if self._swarm else None

@@ -160,8 +160,8 @@ class Loop:
 
     def _remember(self, done: WorkDone) -> None:
         """Keep what the end of a node's work says of it."""
-        node, settings, now = self._eyes.node(done.name), self._eyes.settings, self._wall()
-        if node is None or settings is None:  # the master itself, or a node that is not configured any more
+        node, settings, now = self._eyes.node(done.name), self._eyes.last_settings, self._wall()
+        if node is None:  # the master itself, or a node that is not configured any more
             self._others.pop(done.name, None)
             if done.trouble is not None:
                 self._others[done.name] = done.trouble

@@ -9,6 +9,7 @@ import time
 import pytest
 
 from grape_docker import keeping
+from grape_docker.inbox import RackTold, SwarmTold
 from grape_docker.nodes.trouble import Code, NodeTrouble
 from tests.docker.daemon.house import SLOTS, House, name_of, until
 from tests.docker.fake_swarm import fresh
@@ -88,6 +89,24 @@ def test_a_node_that_fails_is_tried_once_in_its_back_off(house: House, caplog: p
     until(lambda: house.is_in("worker-0-0"), "healed by itself")
     until(lambda: not keeping.load_status(house.state)["troubles"], "and the trouble is over")
     assert any("over after" in one for one in caplog.messages)
+
+
+def test_what_fails_while_the_configuration_changes_is_over_when_it_is(house: House) -> None:
+    house.nodes.holes.add("worker-0-0")
+    house.nodes.faults["worker-0-0"] = NodeTrouble(Code.DISK, "/var/lib/docker is full")
+    house.begin()
+    house.power("on", "worker-0-0")
+    until(lambda: house.nodes.tried("worker-0-0"), "it was tried", 20.0)
+    with house.engine.lock:  # the loop waits for Docker, and then hears all of this at once
+        house.inbox.put(SwarmTold(kind="node"))
+        time.sleep(0.5)
+        house.inbox.put(RackTold(kind="config.reloaded"))
+        house.nodes.freed.set()
+        time.sleep(0.5)
+    until(lambda: keeping.load_status(house.state)["troubles"], "it is told")
+    del house.nodes.faults["worker-0-0"]
+    until(lambda: house.is_in("worker-0-0"), "healed by itself")
+    until(lambda: not keeping.load_status(house.state)["troubles"], "and the trouble is over")
 
 
 def test_a_node_is_drained_leaves_and_goes_off(house: House) -> None:
