@@ -127,7 +127,7 @@ class _Handler(BaseHTTPRequestHandler):
             if path == "version":
                 self._json({"ApiVersion": API, "Version": "20.10.24"})
             elif path == "events":
-                self._stream(self._events())
+                self._events()
             elif path.startswith("images/"):
                 self._image(method, path, query, body)
             else:
@@ -166,14 +166,14 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             raise Refused(404, f"page not found: {method} {path}")
 
-    def _events(self) -> Iterator[Json]:
+    def _events(self) -> None:
+        """Stream what is told from now on: who hears that the stream stands misses nothing after it."""
         engine = self.server.engine
         heard: queue.SimpleQueue[Json | None] = queue.SimpleQueue()
         with engine.lock:
             engine.listeners.append(heard)
         try:
-            while (event := heard.get()) is not None:
-                yield event
+            self._stream(iter(heard.get, None))
         finally:
             engine.listeners.remove(heard)
 
