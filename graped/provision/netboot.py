@@ -63,8 +63,8 @@ class Netboot:
     # --- images ---------------------------------------------------------------------------------------
 
     def images(self) -> Sequence[types.Image]:
-        """List all versions, as the last round saw them."""
-        return tuple(self._image(record) for record in self._steward.images)
+        """List all versions."""
+        return tuple(self._image(record) for record in self._edges.images.all())
 
     def image(self, ref: str) -> types.Image:
         """Show one version. Raises: NotFound, Conflict."""

@@ -214,6 +214,16 @@ def test_an_image_stays_while_a_root_or_a_kept_root_lies_on_it(play: Play) -> No
     play(story)
 
 
+def test_an_image_is_listed_once_it_is_there_and_not_once_it_was_removed(play: Play) -> None:
+    async def story(world: World) -> None:
+        image = world.make_image("lite", "one")
+        assert [one.ref for one in world.netboot.images()] == [image.ref]
+        await world.netboot.remove_image("lite")
+        assert world.netboot.images() == ()
+
+    play(story)
+
+
 def test_an_image_stays_under_a_running_node_that_keeps_nothing(play: Play) -> None:
     async def story(world: World) -> None:
         old, new = world.make_image("old", "one"), world.make_image("new", "two")
