@@ -103,7 +103,7 @@ def seen_from(world: Place, node: Place, port: int) -> str:
 _SERVER = """
 import socket, sys
 s = socket.create_server(("", int(sys.argv[1]))); print("ready", flush=True)
-c, who = s.accept(); c.sendall(b"answer"); print(who[0], flush=True); c.close()
+c, who = s.accept(); print(who[0], flush=True); c.sendall(b"answer"); c.close()
 """
 _CLIENT = """
 import socket, sys
