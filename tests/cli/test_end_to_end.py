@@ -30,8 +30,9 @@ mac = "b8:27:eb:00:00:01"
 [cluster.stacks.1.devices.0]
 mac = "b8:27:eb:00:01:00"
 """
+# What a node shows before graped has read its slot to be on is not taken: it boots in seconds, not in tenths of one.
 NODES = """
-scale = 0.05
+scale = 0.5
 [stacks.1.slots]
 0 = { kind = "simulated", hang_at = "tftp" }
 """

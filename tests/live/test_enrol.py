@@ -22,8 +22,9 @@ CONFIG = """
 [cluster.stacks.1.devices]
 1 = { mac = "02:00:00:00:01:01" }
 """
+# What a node asks for before graped has read its slot to be on is not heard: it asks after some tenths of a second.
 NODES = """
-scale = 0.1
+scale = 0.3
 [stacks.0.slots]
 1 = { kind = "simulated", mac = "dc:a6:32:00:00:01" }
 2 = "empty"
