@@ -40,8 +40,10 @@ def cluster(lab: Run) -> Cluster:
 
 
 def kill_in_mid_boot(cluster: Cluster) -> None:
-    """SIGKILL graped while the first node runs its kernel and none has its root yet, and start it again."""
-    cluster.until(lambda: "kernel" in cluster.stages().values(), 90.0, "a kernel runs")
+    """SIGKILL graped while the first nodes run their kernels and none is up yet, and start it again."""
+    # Half a second after its address a kernel has its root: that may be the first that is seen of it.
+    running = {"kernel", "root"}
+    cluster.until(lambda: not running.isdisjoint(cluster.stages().values()), 90.0, "a kernel runs")
     cluster.rack.daemon.stop(signal.SIGKILL)
     time.sleep(1.0)
     cluster.rack.start()
