@@ -98,7 +98,9 @@ def test_the_log_tells_who_booted_what(master: Master, boot: Path) -> None:
 
     def all_told() -> bool:
         events.extend(master.events())
-        return all(paths(events, FileSent, folder) >= files for folder, files in wanted)
+        systems = {event.mac for event in events if isinstance(event, Discover) and not event.boot_rom}
+        sent = all(paths(events, FileSent, folder) >= files for folder, files in wanted)
+        return sent and systems == {given.mac for given in boards}  # what a kernel asks comes after its last file
 
     wait_for(all_told)
     models = {event.mac: (event.model, event.serial) for event in events if isinstance(event, ModelSeen)}
@@ -151,13 +153,19 @@ def test_an_unknown_board_gets_nothing_and_is_reported(master: Master, boot: Pat
         for rom in roms:
             loop.power_on(rom)
         served = loop.wait(roms[0], 60.0)
-        wait_for(lambda: roms[1].result.discovers >= 3)  # it asks every 4 s
+        wait_for(lambda: roms[1].result.discovers >= 3, 30.0)  # it asks every 4 s
         refused = loop.wait(roms[1], 0.0)
     finally:
         loop.close()
     check_files(master, known, served, boot)
     assert (refused.outcome, refused.lease, refused.files) == ("out of time", None, {})
-    ignored = {event.mac for event in master.events() if isinstance(event, Discover) and event.ignored}
+    ignored: set[str] = set()
+
+    def told() -> bool:
+        ignored.update(event.mac for event in master.events() if isinstance(event, Discover) and event.ignored)
+        return bool(ignored)
+
+    wait_for(told)
     assert ignored == {strange.mac}
     place = master.network.places["n0209"]
     place.set_address("10.77.0.77/24")  # it takes an address by itself, and asks for a file
