@@ -197,9 +197,12 @@ def test_it_boots_through_a_storm_of_signals_and_changes_of_others(master: Maste
     master.serve(told, boot)
     pid = master.pid()
     assert pid is not None
+    booted: list[tuple[Board, Booted]] = []
     with Background(lambda round_: disturb(master, told, round_, pid, boot)) as storm:
-        results = boot_all([plug_in(master, given) for given in boards], timeout_s=120.0)
-    for given, result in zip(boards, results, strict=True):
+        while storm.rounds < 3 and len(booted) < TRIES * len(boards):  # they may boot faster than others come and go
+            results = boot_all([plug_in(master, given) for given in boards], timeout_s=120.0)
+            booted += zip(boards, results, strict=True)
+    for given, result in booted:
         check_files(master, given, result, boot)
     assert storm.rounds >= 3
     assert master.pid() == pid
