@@ -87,7 +87,7 @@ class Sightings:
     def take(self, seen: log.Event, stage_of: Callable[[SlotId], Stage | None]) -> Iterator[Event | Stranger | Denied]:
         """Turn one thing seen into what the core is told, or people are."""
         match seen:
-            case log.Discover(ignored=True):
+            case log.Discover(ignored=True) if seen.mac not in self._by_mac:
                 yield Stranger(mac=seen.mac, vendor=seen.vendor)
             case log.Discover() | log.Request() if seen.mac in self._by_mac:
                 yield from self._asked(self._by_mac[seen.mac], seen, stage_of)

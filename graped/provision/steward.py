@@ -159,7 +159,7 @@ class Steward:
         if self._unsupervised:
             await asyncio.to_thread(self._supervise)
         clear, held = await self._may_serve(config)
-        await asyncio.to_thread(self._serve, config, layout, clear)
+        await asyncio.to_thread(self._serve, config, layout, clear, busy)
         self._engine.post(PowerOnHeld(reason=held))
         self._ask_for_roots(layout, busy)
 
@@ -243,7 +243,7 @@ class Steward:
         except (GrapeError, OSError) as error:
             return ground.Finding(message=str(error), hint=getattr(error, "hint", ""))
 
-    def _serve(self, config: Config, layout: NetPlan, clear: bool) -> None:
+    def _serve(self, config: Config, layout: NetPlan, clear: bool, busy: frozenset[SlotId]) -> None:
         """Have everything that is served in place (in a thread)."""
         edges = self._edges
         with self._faults.of("netboot.mounts"):
@@ -264,8 +264,18 @@ class Steward:
             edges.keys.write_known_hosts(known_nodes(config))
         if clear:
             with self._faults.of("dhcp"):
-                _tell("DHCP", edges.dnsmasq.apply(layout))
+                _tell("DHCP", edges.dnsmasq.apply(layout, self._waiting(layout, busy)))
                 edges.dnsmasq.rotate(layout.folder)
+
+    def _waiting(self, layout: NetPlan, busy: frozenset[SlotId]) -> frozenset[str]:
+        """Name the nodes whose first root is made, or is about to be: a board that is answered now finds no files."""
+        return frozenset(
+            node.name
+            for node in unmet(layout.nodes, self.records)
+            if node.name not in self.records
+            and node.name not in self.broken_roots
+            and (node.slot in busy or node.slot not in self._tried)
+        )
 
     def _retire(self) -> None:
         """Remove old roots that the NFS server has let go of (in a thread)."""

@@ -101,6 +101,11 @@ def test_a_stranger_is_told_and_moves_nobody(sightings: Sightings) -> None:
     assert told(sightings, log.FileSent(ip=IPv4Address("10.77.0.99"), path="/x"), None) == []
 
 
+def test_a_node_that_gets_no_answer_yet_is_no_stranger(sightings: Sightings) -> None:
+    seen = log.Discover(mac=MAC, vendor=ROM, refused="ignored")
+    assert stages(told(sightings, seen, Stage.POWERED)) == [Stage.DHCP]
+
+
 def test_a_file_that_may_not_be_read_is_told_once_until_it_could_be(sightings: Sightings) -> None:
     path, why = f"{FOLDER}/tftp/b8-27-eb-00-00-01/kernel8.img", "Permission denied"
     denied = log.FileDenied(path=path, why=why)

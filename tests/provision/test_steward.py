@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, field, replace
 from ipaddress import IPv4Interface
 from pathlib import Path
@@ -73,13 +73,14 @@ class Server:
     applied: int = 0
     ensured: int = 0
     has: Any = None  # what was applied last
+    waiting: Collection[str] = ()  # who got no answer then
 
-    def apply(self, what: Any) -> list[str]:
+    def apply(self, what: Any, waiting: Collection[str] = ()) -> list[str]:
         if self.broken:
             raise ServerError(self.broken)
         self.applied += 1
         self.up = True
-        self.has = what
+        self.has, self.waiting = what, waiting
         return []
 
     def ensure(self) -> list[str]:
@@ -446,6 +447,23 @@ def test_a_root_that_somebody_makes_already_is_not_asked_for(tmp_path: Path) -> 
     world.engine.state = replace(world.engine.state, chores={1: chore})
     run(world.rounds())
     assert world.asked == []
+
+
+def test_a_node_is_answered_once_its_first_root_is_there_or_could_not_be_made(tmp_path: Path) -> None:
+    world = World(tmp_path, image="a")
+    chore = Chore(id=1, kind=ChoreKind.NODE_SET, subject="worker-0-0", by="me", asked=0.0, nodes={A: ChoreNode()})
+    run(world.rounds())
+    assert set(world.dnsmasq.waiting) == {"worker-0-0"}  # the other one is to have no root
+    world.engine.state = replace(world.engine.state, chores={1: chore})
+    run(world.more())
+    assert set(world.dnsmasq.waiting) == {"worker-0-0"}
+    world.give_roots()
+    run(world.more())  # other work may go on
+    assert set(world.dnsmasq.waiting) == set()
+    world.roots.records.clear()
+    world.engine.state = replace(world.engine.state, chores={})
+    run(world.more())  # its boot tells what it lacks
+    assert set(world.dnsmasq.waiting) == set()
 
 
 def test_a_node_that_an_enrolment_has_just_found_gets_its_root_before_that_ends(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ import hashlib
 import os
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Final
@@ -71,14 +71,15 @@ class Dnsmasq:
             reload_signal=signal.SIGHUP,
         )
 
-    def apply(self, plan: NetPlan) -> tuple[str, ...]:
+    def apply(self, plan: NetPlan, waiting: Collection[str] = ()) -> tuple[str, ...]:
         """Serve exactly this plan; return in words what changed. Also heals a server that is gone. Idempotent.
 
-        Nothing is replaced by what dnsmasq itself calls wrong. Raises: ServerError.
+        Nodes that are ``waiting`` get no answer yet. Nothing is replaced by what dnsmasq itself calls wrong.
+        Raises: ServerError.
         """
         at, spec = Layout(plan.folder), self.spec(plan.folder)
         who = self._account or account()
-        main, hosts = render.main_config(plan, user=who.user, group=who.group), render.host_files(plan)
+        main, hosts = render.main_config(plan, user=who.user, group=who.group), render.host_files(plan, waiting)
         _open_folders(at, who)
         if not _stands(at.config, main) or self._read != hosts:
             self._judge(at, render.candidate(main, hosts))

@@ -10,7 +10,7 @@ Source: dnsmasq(8); option 97 of each model: Raspberry Pi documentation, eeprom-
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from ipaddress import IPv4Address
 from typing import Final
 
@@ -41,9 +41,10 @@ def main_config(plan: NetPlan, *, user: str = "dnsmasq", group: str = "nogroup")
     return HEAD + "".join(f"{line}\n" for part in parts for line in part)
 
 
-def host_files(plan: NetPlan) -> dict[str, str]:
-    """Return the reservations: file name in ``hosts/`` -> its line."""
-    return {node.name: f"{node.mac},{node.address},{node.name},infinite\n" for node in plan.nodes}
+def host_files(plan: NetPlan, waiting: Collection[str] = ()) -> dict[str, str]:
+    """Return the reservations: file name in ``hosts/`` -> its line. Nodes that are ``waiting`` have none yet."""
+    nodes = (node for node in plan.nodes if node.name not in waiting)
+    return {node.name: f"{node.mac},{node.address},{node.name},infinite\n" for node in nodes}
 
 
 def name_files(plan: NetPlan) -> dict[str, str]:

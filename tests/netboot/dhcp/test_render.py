@@ -88,6 +88,7 @@ def test_a_reservation_and_a_name_for_each_node() -> None:
         "worker-0-0": "b8:27:eb:00:00:01,10.77.0.10,worker-0-0,infinite\n",
         "Big-One": "52:54:00:00:01:08,10.77.0.17,Big-One,infinite\n",
     }
+    assert set(render.host_files(told, {"Big-One"})) == {"worker-0-0"}
     assert render.name_files(told) == {
         "master": "10.77.0.1 master\n",
         "worker-0-0": "10.77.0.10 worker-0-0\n",
