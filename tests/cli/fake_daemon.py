@@ -92,6 +92,9 @@ def _job(rack: Rack, query: dict[str, str], _body: Any, number: str) -> Any:
     job = rack.jobs[int(number)]
     known, ends = int(query.get("differs_from") or job["version"]), time.monotonic() + float(query.get("wait_s", 0))
     with rack.changed:
+        if "differs_from" in query:
+            rack.seen[job["id"]] = known
+            rack.changed.notify_all()
         while job["ended"] is None and job["version"] == known and time.monotonic() < ends:
             rack.changed.wait(max(0.0, ends - time.monotonic()))
     return job

@@ -10,6 +10,7 @@ from typing import Any
 from ClusterShell.NodeSet import NodeSet, NodeSetParseError
 from ClusterShell.NodeUtils import GroupResolver
 
+SEEN_S = 20.0  # nobody is waited for any longer
 STAGES = ("powered", "dhcp", "tftp", "kernel", "root", "up")
 Json = dict[str, Any]
 
@@ -44,7 +45,8 @@ class Rack:
         self.never: set[str] = set()
         self.guard_says: dict[str, list[str]] = {}  # node -> what its guard says one after the other
         self.stop_says: dict[str, list[str]] = {}  # node -> what is told of its system while it stops; last: its way
-        self.guard_s = 0.2  # each of these takes so long
+        self.guard_s = 0.2  # each of these takes so long, and longer until somebody who saw it asks for the next
+        self.seen: dict[int, int] = {}  # job -> the version that somebody has seen who asks for what differs from it
         self.nodes = {name: _node(name, stack, slot) for stack in range(stacks) for slot in range(6)
                       for name in [f"worker-{stack}-{slot}"]}  # fmt: skip
         self.stack_ids = list(range(stacks))
@@ -162,12 +164,17 @@ class Rack:
 
     def _drain(self, job: Json, task: Json, says: list[str]) -> None:
         for note in says:
-            time.sleep(self.guard_s)
+            self._wait_seen(job)
             task["reason"] = note
             job["version"] += 1
             self.bump()
-        time.sleep(self.guard_s)
+        self._wait_seen(job)
         task["reason"] = ""
+
+    def _wait_seen(self, job: Json) -> None:
+        time.sleep(self.guard_s)
+        with self.changed:
+            self.changed.wait_for(lambda: self.seen.get(job["id"], -1) >= job["version"], timeout=SEEN_S)
 
     def guards(self) -> list[Json]:
         held = [(job, task) for job in self.jobs.values() for task in job["tasks"] if task["step"] == "guards"]
