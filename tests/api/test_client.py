@@ -136,11 +136,11 @@ def test_half_an_answer_is_none(tmp_path: Path) -> None:
 
 
 def test_time_runs_out(served: Served) -> None:
-    client = served.client(timeout_s=0.2)
+    client = served.client(timeout_s=1.0)
     client.get("/v1/version")
     served.do(lambda: threading.Timer(0, lambda: None).start())
     now = client.get("/v1/revision")["revision"]
-    assert client.get("/v1/revision", differs_from=now, wait_s=0.4)["revision"] == now  # wait_s is added
+    assert client.get("/v1/revision", differs_from=now, wait_s=1.4)["revision"] == now  # wait_s is added
     stuck = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     stuck.bind(str(served.path) + "2")
     stuck.listen()

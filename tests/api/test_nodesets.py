@@ -23,8 +23,10 @@ async def _state() -> State:
     from tests.api.rack import config_of
 
     rack = Rack(config_of(stacks=3))
-    await rack.ask_power(Verb.ON, (SlotId(0, 0), SlotId(0, 1)), by="test")
-    await asyncio.sleep(0.05)
+    job = await rack.ask_power(Verb.ON, (SlotId(0, 0), SlotId(0, 1)), by="test")
+    async with asyncio.timeout(20):
+        while rack.state.jobs[job.id].ended is None:
+            await rack.engine.changed(rack.state.revision, 1.0)
     rack.stage(0, 0, Stage.UP)
     rack.lose(2)
     return rack.state

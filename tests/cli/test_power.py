@@ -73,7 +73,7 @@ def test_a_timeout_has_its_own_code_and_says_that_the_job_goes_on(run: Run, daem
     assert "grapecli jobs cancel 1" in ran.err
     rack.switch_s = 0.0
     rack.stuck_at["worker-1-0"] = ("dhcp", "")
-    ran = run("power", "on", "worker-1-0", "--wait=up", "--timeout", "0.5")
+    ran = run("power", "on", "worker-1-0", "--wait=up", "--timeout", "2")
     assert ran.code == 5
     assert ran.out == "on: worker-1-0 (still dhcp)\n"
 
