@@ -126,7 +126,8 @@ class Farm:
     def start(self, wait_s: float = 60.0) -> None:
         """Start graped, switch everything on, and wait until each is up."""
         self.rack.start()
-        done = self.rack.daemon.cli("power", "on", "@all", "--wait=up")
+        # Not --wait=up: a graped that has just begun again knows of no stage until it has asked, and says so.
+        done = self.rack.daemon.cli("power", "on", "@all", "--wait")
         assert done.returncode == 0, done.stdout + done.stderr
         deadline = time.monotonic() + wait_s
         while waiting := [node["name"] for node in self.nodes() if node["stage"] != "up"]:
