@@ -95,7 +95,7 @@ class House:
         self.room = room
         self.runs = 0
         nodes = room / "nodes.toml"
-        nodes.write_text("scale = 0.05\n")
+        nodes.write_text("scale = 0.12\n")  # what is seen before a slot is known to be on is not taken: not at once
         self.graped = Daemon(room, config, "--sim-nodes", str(nodes))
         keys = KeyRing(self.graped.state / "ssh")
         for slot in range(SLOTS):
