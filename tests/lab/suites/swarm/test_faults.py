@@ -48,8 +48,14 @@ def troubles(crowd: Crowd, name: str = NAME) -> dict[str, dict[str, Any]]:
 
 def told(crowd: Crowd, code: str) -> dict[str, Any]:
     """Wait until the node's trouble of this code is told, and give it."""
-    crowd.until(lambda: code in troubles(crowd), TOLD_S, f"{code} is told of {NAME}, not {troubles(crowd)}")
-    return troubles(crowd)[code]
+    found: dict[str, dict[str, Any]] = {}
+
+    def is_told() -> bool:
+        found.update(troubles(crowd))
+        return code in found
+
+    crowd.until(is_told, TOLD_S, f"{code} is told of {NAME}, not {troubles(crowd)}")
+    return found[code]
 
 
 def healed(crowd: Crowd) -> float:

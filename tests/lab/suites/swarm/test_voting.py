@@ -87,11 +87,11 @@ def _running(crowd: Crowd) -> dict[str, int]:
 
 
 def _until_counted(crowd: Crowd, counts: dict[str, int]) -> None:
-    shown = [crowd.slaves[name].address for name in crowd.running(f"{STACK}_result")]
-    assert len(shown) == WANTED["result"]
-
     def counted() -> bool:
-        return all(json.loads(_get(crowd, f"http://{address}:8081/counts")) == counts for address in shown)
+        shown = [crowd.slaves[name].address for name in crowd.running(f"{STACK}_result")]
+        return len(shown) == WANTED["result"] and all(
+            json.loads(_get(crowd, f"http://{address}:8081/counts")) == counts for address in shown
+        )
 
     crowd.until(counted, COUNT_S, f"the votes are counted: {counts}")
 
