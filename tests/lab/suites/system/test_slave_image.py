@@ -18,11 +18,12 @@ from tests.lab.run import Run
 PC, MAC = (0, 0), "52:54:00:00:00:00"
 UP_S = 600.0  # a minute where nothing else runs
 LOGIN_S = 240.0
+BOOTED = "timeout 90 systemctl is-system-running --wait >/dev/null"  # ssh may let us in before others have started
 ASKED = {
     "name": "hostname",
     "kernel": "uname --kernel-release",
     "root": "findmnt --noheadings --output=FSTYPE /",
-    "states": "systemctl is-active dbus ssh systemd-timesyncd",
+    "states": f"{BOOTED}; systemctl is-active dbus ssh systemd-timesyncd",
     "journal": "journalctl --no-pager --lines=20 --unit=systemd-timesyncd",
     "passwords": "awk -F: '$2 !~ /^[*!]/' /etc/shadow",
     "machine-id": "cat /etc/machine-id",
