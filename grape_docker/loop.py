@@ -75,7 +75,7 @@ class Loop:
         self._stopping = False
         self._stated = ""
         self._deaf = False
-        self._others: dict[str, Trouble] = {}  # of those that are no nodes: the master itself
+        self._others: dict[str, Trouble] = {}  # of those that are no nodes: the master itself, while more is to be done
         self._offset = wall() - monotonic()
 
     # --- running ----------------------------------------------------------------------------------------
@@ -189,6 +189,8 @@ class Loop:
             plan = reconcile(sight.rack, sight.swarm, self._known, sight.settings, self._wall())
             self._known = plan.known
             handed = self._crew.hand_out(plan.actions, sight)
+            due = {action.name for action in plan.actions}
+            self._others = {name: trouble for name, trouble in self._others.items() if name in due}
         handed |= self._attend(sight, troubles)
         if self._once and self._eyes.failures:
             raise next(iter(self._eyes.failures.values()))

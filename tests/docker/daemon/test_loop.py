@@ -9,7 +9,8 @@ import time
 import pytest
 
 from grape_docker import keeping
-from grape_docker.inbox import RackTold, SwarmTold
+from grape_docker.inbox import RackTold, SwarmTold, WorkDone
+from grape_docker.model import Trouble
 from grape_docker.nodes.trouble import Code, NodeTrouble
 from tests.docker.daemon.house import SLOTS, House, name_of, until
 from tests.docker.fake_swarm import fresh
@@ -107,6 +108,15 @@ def test_what_fails_while_the_configuration_changes_is_over_when_it_is(house: Ho
     del house.nodes.faults["worker-0-0"]
     until(lambda: house.is_in("worker-0-0"), "healed by itself")
     until(lambda: not keeping.load_status(house.state)["troubles"], "and the trouble is over")
+
+
+def test_what_failed_last_on_a_node_that_is_configured_no_more_is_not_told_for_ever(house: House) -> None:
+    house.begin()
+    _up(house, "worker-0-0")
+    trouble = Trouble(name="worker-9-9", code="ssh", message="it is not there", since=time.time())
+    house.inbox.put(WorkDone(name="worker-9-9", trouble=trouble))
+    _up(house, "worker-0-1")
+    until(lambda: not keeping.load_status(house.state)["troubles"], "nothing is wrong")
 
 
 def test_a_node_is_drained_leaves_and_goes_off(house: House) -> None:
