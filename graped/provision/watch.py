@@ -19,8 +19,9 @@ from graped.netboot.dhcp.layout import Layout
 from graped.netboot.dhcp.log import Reader, Trouble
 from graped.netboot.dhcp.rival import is_probe
 from graped.netboot.dhcp.tail import Tail
-from graped.netboot.nfs.traffic import clients_connected
+from graped.netboot.nfs.traffic import connections
 from graped.netboot.plan import NetPlan, folder, plan
+from graped.provision.mounts import BOOTING, Mounts
 from graped.provision.sightings import Denied, MacHeard, Sightings, Stranger
 
 log = logging.getLogger("graped.provision")
@@ -31,7 +32,6 @@ NFS_S: Final = 0.5
 STRANGER_S: Final = 3600.0  # a MAC address that nobody knows is told of so often at most
 _LOADING: Final = frozenset({Stage.POWERED, Stage.DHCP, Stage.TFTP})
 DENIED_HINT: Final = "all users have to be allowed to read it: grapecli image exec IMAGE -- chmod a+r FILE"
-_MOUNTS_NEXT: Final = frozenset({Stage.TFTP, Stage.KERNEL})
 
 
 class Journal(Protocol):
@@ -132,15 +132,15 @@ class Watch:
     # --- NFS ------------------------------------------------------------------------------------------
 
     async def _follow_mounts(self) -> None:
+        mounts = Mounts()
         while True:
             await asyncio.sleep(NFS_S)
-            waiting = {slot: at for slot, at in self._addresses().items() if self._stage(slot) in _MOUNTS_NEXT}
-            if not waiting:
+            if not any(self._stage(slot) in BOOTING for slot in self._addresses()):
                 continue
-            there = await asyncio.to_thread(clients_connected)
-            for slot, address in waiting.items():
-                if address in there and self._stage(slot) in _MOUNTS_NEXT:
-                    self._post(StageSeen(slot=slot, stage=Stage.ROOT, evidence="NFS"))
+            there = await asyncio.to_thread(connections)
+            nodes = {slot: (address, self._stage(slot)) for slot, address in self._addresses().items()}
+            for slot in mounts.look(there, nodes):
+                self._post(StageSeen(slot=slot, stage=Stage.ROOT, evidence="NFS"))
 
     def _keep_up(self) -> None:
         """Take a new configuration: who is where."""

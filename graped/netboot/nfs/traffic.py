@@ -6,33 +6,39 @@ import sys
 from collections.abc import Iterable, Iterator
 from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 NFS_PORT: Final = 2049
 ESTABLISHED: Final = "01"  # Source: include/net/tcp_states.h
 TABLES: Final = (Path("/proc/thread-self/net/tcp"), Path("/proc/thread-self/net/tcp6"))
 
 
-def clients_connected(port: int = NFS_PORT) -> frozenset[IPv4Address]:
-    """Return the addresses with an established connection to a TCP port of this machine.
+class Connection(NamedTuple):
+    """An established connection of a client; a later one of the same client has another ``port`` or ``inode``."""
+
+    address: IPv4Address
+    port: int
+    inode: int
+
+
+def connections(port: int = NFS_PORT) -> frozenset[Connection]:
+    """Return the established connections to a TCP port of this machine.
 
     A node that was cut off keeps its entry until the kernel gives the connection up: being here is evidence of a
     mount, not of life.
     """
-    return frozenset(address for table in TABLES for address in parse(_lines(table), port))
+    return frozenset(one for table in TABLES for one in parse(_lines(table), port))
 
 
-def parse(lines: Iterable[str], port: int) -> Iterator[IPv4Address]:
-    """Pick the IPv4 peers off /proc/net/tcp or tcp6. Source: proc(5)."""
+def parse(lines: Iterable[str], port: int) -> Iterator[Connection]:
+    """Pick the connections with IPv4 peers off /proc/net/tcp or tcp6. Source: proc(5)."""
     for line in lines:
         fields = line.split()
-        if len(fields) < 4 or fields[3] != ESTABLISHED:
+        if len(fields) < 10 or fields[3] != ESTABLISHED:
             continue
-        local, remote = fields[1], fields[2]
-        if int(local.rpartition(":")[2], 16) == port:
-            peer = _address(remote.rpartition(":")[0])
-            if peer is not None:
-                yield peer
+        (_, _, ours), (host, _, theirs) = (fields[at].rpartition(":") for at in (1, 2))
+        if int(ours, 16) == port and (peer := _address(host)) is not None:
+            yield Connection(peer, int(theirs, 16), int(fields[9]))
 
 
 def _address(digits: str) -> IPv4Address | None:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import socket
+import struct
 import sys
 from ipaddress import IPv4Address
 
 import pytest
 
-from graped.netboot.nfs.traffic import clients_connected, parse
+from graped.netboot.nfs.traffic import Connection, connections, parse
 
-ROW = "   0: {local} {remote} {state} 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0"
+ROW = "   0: {local} {remote} {state} 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0 0 10 0"
 LITTLE = pytest.mark.skipif(sys.byteorder != "little", reason="the sample is of a little-endian machine")
 
 
@@ -28,13 +29,27 @@ LITTLE = pytest.mark.skipif(sys.byteorder != "little", reason="the sample is of 
 )
 def test_rows_of_the_table(local: str, remote: str, state: str, expected: list[str]) -> None:
     rows = [ROW.format(local=local, remote=remote, state=state), "", "garbage"]
-    assert [str(address) for address in parse(rows, 2049)] == expected
+    assert list(parse(rows, 2049)) == [Connection(IPv4Address(address), 0x3E7, 4711) for address in expected]
 
 
-def test_a_real_connection_is_seen_as_long_as_it_lasts() -> None:
+def test_a_real_connection_is_seen_as_long_as_it_lasts_and_the_next_one_is_another() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-        assert clients_connected(port) == frozenset()
-        with socket.create_connection(("127.0.0.1", port)), server.accept()[0]:
-            assert clients_connected(port) == {IPv4Address("127.0.0.1")}
-        assert clients_connected(port) == frozenset()
+        assert connections(port) == frozenset()
+        lives = []
+        with socket.socket() as first:
+            first.bind(("127.0.0.1", 0))
+            ours = first.getsockname()
+            first.connect(("127.0.0.1", port))
+            with server.accept()[0]:
+                lives.append(connections(port))
+            first.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # no TIME_WAIT
+        assert connections(port) == frozenset()
+        with socket.socket() as second:
+            second.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            second.bind(ours)  # a kernel that boots again may take the same port
+            second.connect(("127.0.0.1", port))
+            with server.accept()[0]:
+                lives.append(connections(port))
+    assert [{(one.address, one.port) for one in life} for life in lives] == [{(IPv4Address(ours[0]), ours[1])}] * 2
+    assert not lives[0] & lives[1]
