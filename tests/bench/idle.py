@@ -14,8 +14,8 @@ RSS_AIM_MB = 80
 CPU_AIM_PERCENT = 1.0
 RSS_CAUSE = "fastapi with pydantic, ClusterShell and prometheus_client are most of it"
 CPU_CAUSE = (
-    "16 polls a second, each through a socket of the simulated rack, and the meters are 60 of the event loop's 80 "
-    "steps a second; the display, SSH and what is served are the others"
+    "16 polls a second, each through a socket of the simulated rack, and the meters are about 60 of the event loop's "
+    "80 steps a second; the display, SSH and what is served are the others"
 )
 
 
